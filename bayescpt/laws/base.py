@@ -1,0 +1,130 @@
+"""What a law is: the expected loss of ONE posterior draw at ONE point, with priors that can be argued about.
+
+A law knows nothing of domains, plates or data. It is written in its *natural* parameters, those of its paper
+(:meth:`Law.loss`), and sampled in *coordinates*: unconstrained real numbers that the data see directly, such as the
+log of the nats that eight times the size buys. :meth:`Law.natural` leads from the second to the first. Amplitudes and exponents
+of the natural form are correlated to condition numbers of 1e11; the coordinates are nearly free of that, and a prior
+on "nats bought by ten times the tokens" means the same for any corpus, size and unit.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bayescpt.schema import Target
+
+Scalar = Float[Array, ""]
+Theta = Mapping[str, Scalar]
+
+BILLION = 1e9
+"""Laws count parameters and tokens in billions, as the papers do."""
+
+
+class Point(NamedTuple):
+    """Where a loss is asked for."""
+
+    size: Scalar
+    """non-embedding parameters N, in billions"""
+    tokens: Scalar
+    """tokens D since the base checkpoint, all sources together, in billions"""
+    share: Scalar
+    """share of the stream that is the target's own corpus: r for the domain loss, 1 - r for the general loss"""
+    base_loss: Scalar
+    """loss of the base checkpoint on the same validation set, nats per token; NaN where a law does not need it"""
+
+
+class Reference(NamedTuple):
+    """The point in the middle of the data that the coordinates refer to; fixed by the table, never estimated."""
+
+    size: float
+    """geometric mean of the smallest and the largest size, in billions"""
+    tokens: float
+    """largest token count divided by sqrt(10), in billions: the last decade of training straddles it"""
+    tokens_min: float
+    """smallest token count after the base, in billions"""
+
+
+@dataclass(frozen=True)
+class Param:
+    """A natural parameter of a law, as its paper writes it."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Prior of one coordinate over domains: domain value ~ N(mu, tau), mu ~ N(loc, scale), tau ~ HalfNormal(spread)."""
+
+    loc: float
+    scale: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """An unconstrained coordinate that is sampled, with its prior for either target."""
+
+    name: str
+    unit: str
+    meaning: str
+    source: str
+    general: Prior
+    domain: Prior
+
+    def prior(self, target: Target) -> Prior:
+        """The prior of this coordinate for ``target``."""
+        return self.general if target == "general" else self.domain
+
+
+class Law(ABC):
+    """A scaling law of the loss of one target in size, tokens and share. Subclasses are final and hold no state."""
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    equation: ClassVar[str]
+    params: ClassVar[tuple[Param, ...]]
+    coordinates: ClassVar[tuple[Coordinate, ...]]
+    needs_base: ClassVar[bool]
+    """whether the law starts at the base's loss, so that every row needs it"""
+    can_rise: ClassVar[bool]
+    """whether the loss can rise along a run: without that there is no turning point"""
+
+    @abstractmethod
+    def natural(self, coordinates: Float[Array, " coordinate"], reference: Reference) -> dict[str, Scalar]:
+        """Natural parameters from coordinates, for one draw of one domain and target."""
+
+    @abstractmethod
+    def loss(self, theta: Theta, point: Point) -> Scalar:
+        """Expected loss in nats per token at ``point`` for one draw ``theta`` of the natural parameters."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def power(base: Scalar, exponent: Scalar) -> Scalar:
+    """``base ** exponent`` for base >= 0, exponent > 0, with value and gradient 0 (not NaN) at base = 0.
+
+    The gradient with respect to the exponent is base^exponent log(base), whose limit at 0 is 0; taken naively it is 0 x inf.
+    """
+    positive = base > 0
+    safe = jnp.where(positive, base, 1.0)
+    return jnp.where(positive, safe**exponent, 0.0)
+
+
+def drop(exponent: Scalar, low: float, high: float) -> Scalar:
+    """``low^-exponent - high^-exponent``: what a unit amplitude loses from ``low`` to ``high``."""
+    return low**-exponent - high**-exponent
+
+
+def floor_at_zero(value: Scalar, softness: Scalar) -> Scalar:
+    """A smooth max(value, 0): softness x softplus(value / softness). Keeps an irreducible loss positive."""
+    return softness * jax.nn.softplus(value / softness)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+GENERAL_WORDS = "the river ran along a quiet road and people walked there in the evening light".split()
+DOMAIN_WORDS = "def return self lambda yield assert import class while None True False".split()
+
+
+def write_documents(folder: Path, words: list[str], count: int, seed: int) -> None:
+    """Documents of random words, one file each."""
+    folder.mkdir()
+    draw = random.Random(seed)
+    for i in range(count):
+        (folder / f"{i:03}.txt").write_text(" ".join(draw.choices(words, k=120)) + f" {i}.\n", "utf-8")
+
+
+@pytest.fixture
+def study_content(tmp_path: Path) -> dict[str, Any]:
+    """A complete study over two tiny corpora in tmp_path, as the YAML would hold it."""
+    write_documents(tmp_path / "general", GENERAL_WORDS, 40, 0)
+    write_documents(tmp_path / "code", DOMAIN_WORDS, 40, 1)
+    return {
+        "corpora": {"general": {"text": "general"}, "code": {"text": "code"}},
+        "general": "general",
+        "tokenizer": {"vocab": 280, "corpora": ["general", "code"]},
+        "length": 16,
+        "validation_share": 0.25,
+        "base": {
+            "batch": 4,
+            "lr": 3e-3,
+            "schedule": "cosine",
+            "warmup_tokens": 64,
+            "evaluations": 2,
+            "first_evaluation": 64,
+            "validation_rows": 8,
+        },
+        "bases": [{"size": 32, "tokens": 640}],
+        "run": {
+            "tokens": 640,
+            "batch": 4,
+            "lr": 1e-3,
+            "schedule": "constant",
+            "warmup_tokens": 64,
+            "evaluations": 4,
+            "first_evaluation": 64,
+            "validation_rows": 8,
+        },
+        "grid": {"sizes": [32], "domains": ["code"], "ratios": [0, 0.3, 1]},
+    }
+
+
+def write_study(folder: Path, content: dict[str, Any]) -> Path:
+    """The content as RUNS.yaml in a folder."""
+    path = folder / "RUNS.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    return path

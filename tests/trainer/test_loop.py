@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainer.loop import DivergedError, Measurement, Resume, train
+from trainer.mixture import Mixture
+from trainer.model import Transformer
+from trainer.shards import Shard, open_shard, write_shard
+from trainer.sizes import Size
+from trainer.spec import Training
+from trainer.tokenizer import train_tokenizer
+
+TRAINING = Training(
+    16 * 4 * 30, 16, 4, 3e-3, "cosine", 128, evaluations=5, first_evaluation=128, validation_rows=8
+)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Shard]:
+    texts = [f"A sentence about the number {i} and what comes after it. " * 3 for i in range(60)]
+    code = [f"x_{i} = [{i}, {i + 1}]; assert x_{i}[0] == {i}\n" * 3 for i in range(60)]
+    tokenizer = train_tokenizer(texts + code, 280)
+    for name, documents in (("general", texts), ("code", code)):
+        write_shard(tmp_path / name, documents, tokenizer, 16)
+    return {name: open_shard(tmp_path / name, tokenizer) for name in ("general", "code")}
+
+
+def run(
+    sources: dict[str, Shard], training: Training = TRAINING, resume: Resume | None = None, seed: int = 1
+) -> tuple[Transformer, Iterator[Measurement]]:
+    model = Transformer(Size(32), 280, 16, seed)
+    counts = {name: shard.header.rows for name, shard in sources.items()}
+    stream = Mixture({"general": 0.7, "code": 0.3}, counts, training.steps * training.batch, 5)
+    validation = {name: torch.from_numpy(shard.rows(list(range(8)))) for name, shard in sources.items()}
+    return model, train(model, stream, sources, validation, training, resume)
+
+
+def test_losses_fall_and_measurements_are_where_they_should_be(sources: dict[str, Shard]) -> None:
+    _, measured = run(sources)
+    points = list(measured)
+    assert [p.tokens for p in points] == [0, *(step * 64 for step in TRAINING.evaluation_steps())]
+    assert points[0].shares is None
+    assert points[0].lr_sum == 0
+    for p in points[1:]:
+        assert p.shares is not None
+        assert abs(p.shares["code"] - 0.3) * p.tokens / 16 < 1
+        assert sum(p.shares.values()) == pytest.approx(1)
+    for name in ("general", "code"):
+        assert points[-1].losses[name].mean < points[0].losses[name].mean - 0.5
+    expected = sum(TRAINING.lr * TRAINING.multiplier(64 * (i + 1)) for i in range(30))
+    assert points[-1].lr_sum == pytest.approx(expected)
+    assert points[-1].lr == pytest.approx(3e-4)
+    assert points[-1].lr_anneal > 0
+
+
+def test_an_interrupted_run_goes_on_bitwise_as_if_nothing_had_happened(
+    tmp_path: Path, sources: dict[str, Shard]
+) -> None:
+    whole, measured = run(sources)
+    expected = list(measured)
+    resume = Resume(tmp_path / "checkpoint.pt", "id")
+    _, first = run(sources, resume=resume)
+    before = [next(first) for _ in range(4)]
+    first.close()
+    # The third point after the start was yielded but not yet checkpointed: it is measured again.
+    second_model, second = run(sources, resume=resume, seed=2)
+    after = list(second)
+    assert before == expected[:4]
+    assert after == expected[3:]
+    for one, two in zip(whole.parameters(), second_model.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, sources: dict[str, Shard]) -> None:
+    _, measured = run(sources, resume=Resume(tmp_path / "checkpoint.pt", "one"))
+    list(measured)
+    _, other = run(sources, resume=Resume(tmp_path / "checkpoint.pt", "two"))
+    with pytest.raises(ValueError, match="checkpoint of one, not of two"):
+        next(other)
+
+
+def test_a_checkpoint_is_written_between_measurements_too(tmp_path: Path, sources: dict[str, Shard]) -> None:
+    resume = Resume(tmp_path / "checkpoint.pt", "id", seconds=0.0)
+    model, measured = run(sources, resume=resume)
+    seen = 0
+    for _ in measured:
+        seen += 1
+        if seen == 3:
+            step = torch.load(resume.path, weights_only=True)["step"]
+            assert step == TRAINING.evaluation_steps()[1] - 1
+
+
+def test_divergence_is_an_error_with_its_step(sources: dict[str, Shard]) -> None:
+    model, measured = run(sources)
+    next(measured)
+    with torch.no_grad():
+        model.head.weight[3] = float("inf")
+    with pytest.raises(DivergedError, match="gradient norm nan at step 1"):
+        list(measured)
+    model, measured = run(sources)
+    with torch.no_grad():
+        model.head.weight[3] = float("nan")
+    with pytest.raises(DivergedError, match="code, general is not finite at step 0"):
+        next(measured)
+
+
+def test_importing_the_trainer_loads_neither_jax_nor_the_package_beyond_its_schema() -> None:
+    names = [file.stem for file in (Path(__file__).parents[2] / "trainer").glob("*.py") if file.stem != "__init__"]
+    assert "loop" in names
+    code = (
+        f"import importlib, sys\nfor name in {names!r}: importlib.import_module('trainer.' + name)\n"
+        "assert not {'jax', 'numpyro', 'arviz_base'} & set(sys.modules)\n"
+        "print(sorted(m for m in sys.modules if m.startswith('bayescpt.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['bayescpt.schema']"

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bayescpt.schema import COLUMNS, Observation
+from trainer.files import atomic_path, content_hash, read_json, write_json
+from trainer.records import Record, check_row, collect
+from trainer.spec import BaseSpec, RunSpec, Training
+
+TRAINING = Training(1024, 16, 4, 1e-3, "constant", 64, first_evaluation=64)
+BASE = BaseSpec(32, 280, "general", "key", 0, TRAINING)
+RUN = RunSpec(BASE, "code", "key2", 0.5, 0, TRAINING)
+ROW = Observation(RUN.run_id, "code", 1, 0.5, 64, "general", 3.0, 0.1, BASE.run_id, 0, 1.0, 1e-3, 0.1, 0.0, 0.2)
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    write_json(path, {"a": 1})
+
+    def die_halfway() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half of", "utf-8")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        die_halfway()
+    assert read_json(path) == {"a": 1}
+    assert os.listdir(tmp_path) == ["value.json"]
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path) == {"a": 1}
+    path.write_text("{", "utf-8")
+    with pytest.raises(ValueError, match="expected JSON"):
+        read_json(path)
+
+
+def test_content_hash_ignores_the_order_of_keys_only() -> None:
+    assert content_hash({"a": 1, "b": [1, 2]}) == content_hash({"b": [1, 2], "a": 1})
+    assert content_hash({"a": 1, "b": [1, 2]}) != content_hash({"a": 1, "b": [2, 1]})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"loss": float("nan")}, "loss = nan is not finite"),
+        ({"loss": 0.0}, "loss = 0.0 is below"),
+        ({"ratio": 1.5}, "ratio = 1.5 is above"),
+        ({"lr_sum": float("inf"), "tokens": -1}, "tokens = -1 is below its bound 0; lr_sum = inf"),
+    ],
+)
+def test_bad_rows_are_refused_and_nothing_is_written(tmp_path: Path, change: dict[str, float], told: str) -> None:
+    record = Record(tmp_path, RUN)
+    record.start({}, resumed=False)
+    with pytest.raises(ValueError, match=told):
+        record.append([ROW, replace(ROW, target="domain", **change)])  # type: ignore[arg-type]
+    assert not (record.folder / "rows.parquet").exists()
+    check_row(ROW)
+
+
+def test_rows_survive_and_a_resumed_run_replaces_what_it_measures_again(tmp_path: Path) -> None:
+    record = Record(tmp_path, RUN)
+    assert record.status() is None
+    record.start({"threads": 1}, resumed=False)
+    record.append([ROW])
+    record.append([replace(ROW, tokens=128, loss=2.0)])
+    again = Record(tmp_path, RUN)
+    again.start({"threads": 1}, resumed=True)
+    again.append([replace(ROW, tokens=128, loss=2.5)])
+    assert collect(tmp_path, [RUN, BASE], "rows.parquet") == 2
+    table = pd.read_parquet(tmp_path / "rows.parquet")
+    assert list(table.columns) == [column.name for column in COLUMNS]
+    assert table["loss"].tolist() == [3.0, 2.5]
+    again.finish(1.0)
+    assert again.status() == "finished"
+    assert read_json(again.folder / "provenance.json")["threads"] == 1
+    assert read_json(again.folder / "spec.json")["base"]["width"] == 32
+
+
+def test_failed_runs_are_not_collected_and_start_anew(tmp_path: Path) -> None:
+    record = Record(tmp_path, RUN)
+    record.start({}, resumed=False)
+    record.append([ROW])
+    record.fail("DivergedError: loss")
+    assert (record.status(), record.reason()) == ("failed", "DivergedError: loss")
+    assert collect(tmp_path, [RUN], "rows.parquet") == 0
+    record.start({}, resumed=False)
+    assert collect(tmp_path, [RUN], "rows.parquet") == 0
+
+
+def test_an_id_depends_on_every_setting_of_the_run_and_of_its_base() -> None:
+    changed = [
+        replace(RUN, ratio=0.25),
+        replace(RUN, seed=1),
+        replace(RUN, domain_data="other"),
+        replace(RUN, training=replace(TRAINING, lr=2e-3)),
+        replace(RUN, base=replace(BASE, seed=1)),
+        replace(RUN, base=replace(BASE, general_data="other")),
+    ]
+    assert len({RUN.run_id, *(run.run_id for run in changed)}) == len(changed) + 1
+    assert RUN.run_id == RunSpec(BASE, "code", "key2", 0.5, 0, TRAINING).run_id
+
+
+def test_a_run_names_every_fault() -> None:
+    with pytest.raises(ValueError) as refused:
+        RunSpec(BASE, "general", "key", 1.5, -1, replace(TRAINING, length=8))
+    for told in ("seed: expected", "is the general corpus", "ratio: mixture", "length: 8, but its base has 16"):
+        assert told in str(refused.value)
