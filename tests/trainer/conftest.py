@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
-GENERAL_WORDS = "the river ran along a quiet road and people walked there in the evening light".split()
-DOMAIN_WORDS = "def return self lambda yield assert import class while None True False".split()
+GENERAL_WORDS = ["the", "river", "ran", "along", "a", "quiet", "road", "and", "people", "walked", "there"]
+DOMAIN_WORDS = ["def", "return", "self", "lambda", "yield", "assert", "import", "class", "while", "None"]
 
 
 def write_documents(folder: Path, words: list[str], count: int, seed: int) -> None:
@@ -17,6 +19,12 @@ def write_documents(folder: Path, words: list[str], count: int, seed: int) -> No
     draw = random.Random(seed)
     for i in range(count):
         (folder / f"{i:03}.txt").write_text(" ".join(draw.choices(words, k=120)) + f" {i}.\n", "utf-8")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    # As in a sweep: threads of tiny models wait for one another longer than they compute.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -54,8 +62,13 @@ def study_content(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def write_study(folder: Path, content: dict[str, Any]) -> Path:
-    """The content as RUNS.yaml in a folder."""
-    path = folder / "RUNS.yaml"
-    path.write_text(yaml.safe_dump(content), "utf-8")
-    return path
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Writes content as RUNS.yaml into tmp_path."""
+
+    def write(content: dict[str, Any]) -> Path:
+        path = tmp_path / "RUNS.yaml"
+        path.write_text(yaml.safe_dump(content), "utf-8")
+        return path
+
+    return write

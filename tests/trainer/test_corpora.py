@@ -61,7 +61,7 @@ def test_unusable_corpora_say_why(tmp_path: Path) -> None:
     assert "does not exist" in Corpus("c", "text", str(tmp_path / "none")).faults()[0]
     both = Corpus("c", "jsonl", str(tmp_path), 0).faults()
     assert "no file ending in .jsonl" in both[0]
-    assert "max_bytes must be at least 1" in both[1]
+    assert "max_bytes must be a whole number of at least 1, got 0" in both[1]
     with pytest.raises(ValueError, match="1 training and 0 validation"):
         split_documents(Corpus("c", "text", str(write_text(tmp_path / "a.txt", "alone"))), 0.0001)
     bad = tmp_path / "bad.jsonl"
@@ -79,7 +79,8 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def test_paragraphs_keep_sentences_and_drop_code_and_tables() -> None:
-    docstring = """Return the :func:`norm` of a matrix, which is the largest value that the sum of a row can take.
+    docstring = """Return the :func:`norm` of a matrix, which is the largest
+    value that the sum of a row can take.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ def test_tokenizer_gives_every_text_back_and_is_deterministic(tmp_path: Path) ->
     assert load_tokenizer(tmp_path / "t.json").digest == tokenizer.digest
     with pytest.raises(ValueError, match="at least 257, got 256"):
         train_tokenizer(TEXTS, 256)
-    with pytest.raises(ValueError, match="enough for .* tokens, not 5000"):
+    with pytest.raises(ValueError, match=r"enough for .* tokens, not 5000"):
         train_tokenizer(TEXTS, 5000)
 
 

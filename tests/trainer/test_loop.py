@@ -87,10 +87,8 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, sources: dict
 
 def test_a_checkpoint_is_written_between_measurements_too(tmp_path: Path, sources: dict[str, Shard]) -> None:
     resume = Resume(tmp_path / "checkpoint.pt", "id", seconds=0.0)
-    model, measured = run(sources, resume=resume)
-    seen = 0
-    for _ in measured:
-        seen += 1
+    _, measured = run(sources, resume=resume)
+    for seen, _ in enumerate(measured, 1):
         if seen == 3:
             step = torch.load(resume.path, weights_only=True)["step"]
             assert step == TRAINING.evaluation_steps()[1] - 1
@@ -111,7 +109,9 @@ def test_divergence_is_an_error_with_its_step(sources: dict[str, Shard]) -> None
 
 
 def test_importing_the_trainer_loads_neither_jax_nor_the_package_beyond_its_schema() -> None:
-    names = [file.stem for file in (Path(__file__).parents[2] / "trainer").glob("*.py") if file.stem != "__init__"]
+    names = [
+        file.stem for file in (Path(__file__).parents[2] / "trainer").glob("*.py") if file.stem != "__init__"
+    ]
     assert "loop" in names
     code = (
         f"import importlib, sys\nfor name in {names!r}: importlib.import_module('trainer.' + name)\n"

@@ -15,7 +15,9 @@ from trainer.spec import BaseSpec, RunSpec, Training
 TRAINING = Training(1024, 16, 4, 1e-3, "constant", 64, first_evaluation=64)
 BASE = BaseSpec(32, 280, "general", "key", 0, TRAINING)
 RUN = RunSpec(BASE, "code", "key2", 0.5, 0, TRAINING)
-ROW = Observation(RUN.run_id, "code", 1, 0.5, 64, "general", 3.0, 0.1, BASE.run_id, 0, 1.0, 1e-3, 0.1, 0.0, 0.2)
+ROW = Observation(
+    RUN.run_id, "code", 1, 0.5, 64, "general", 3.0, 0.1, BASE.run_id, 0, 1.0, 1e-3, 0.1, 0.0, 0.2
+)
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -53,7 +55,9 @@ def test_content_hash_ignores_the_order_of_keys_only() -> None:
         ({"lr_sum": float("inf"), "tokens": -1}, "tokens = -1 is below its bound 0; lr_sum = inf"),
     ],
 )
-def test_bad_rows_are_refused_and_nothing_is_written(tmp_path: Path, change: dict[str, float], told: str) -> None:
+def test_bad_rows_are_refused_and_nothing_is_written(
+    tmp_path: Path, change: dict[str, float], told: str
+) -> None:
     record = Record(tmp_path, RUN)
     record.start({}, resumed=False)
     with pytest.raises(ValueError, match=told):
@@ -102,11 +106,17 @@ def test_an_id_depends_on_every_setting_of_the_run_and_of_its_base() -> None:
         replace(RUN, base=replace(BASE, general_data="other")),
     ]
     assert len({RUN.run_id, *(run.run_id for run in changed)}) == len(changed) + 1
+    assert replace(RUN, ratio=1).run_id == replace(RUN, ratio=1.0).run_id
     assert RUN.run_id == RunSpec(BASE, "code", "key2", 0.5, 0, TRAINING).run_id
 
 
 def test_a_run_names_every_fault() -> None:
     with pytest.raises(ValueError) as refused:
         RunSpec(BASE, "general", "key", 1.5, -1, replace(TRAINING, length=8))
-    for told in ("seed: expected", "is the general corpus", "ratio: mixture", "length: 8, but its base has 16"):
+    for told in (
+        "seed: expected",
+        "is the general corpus",
+        "ratio: mixture",
+        "length: 8, but its base has 16",
+    ):
         assert told in str(refused.value)

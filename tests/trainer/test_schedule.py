@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from trainer.schedule import ANNEAL_DECAY, SCHEDULES, LearningRateArea
@@ -30,7 +32,7 @@ def test_every_schedule_warms_up_linearly_is_continuous_and_stays_in_bounds(name
     assert schedule(WARMUP, TOTAL, WARMUP, 0.1) == pytest.approx(1.0)
     values = [schedule(t, TOTAL, WARMUP, 0.1) for t in range(0, TOTAL + 1, 66)]
     assert all(0 <= value <= 1 for value in values)
-    assert max(abs(b - a) for a, b in zip(values, values[1:], strict=False)) < 0.06
+    assert max(abs(b - a) for a, b in pairwise(values)) < 0.06
     assert schedule(1, TOTAL, 0, 0.1) == pytest.approx(1.0)
 
 
@@ -43,7 +45,7 @@ def test_learning_rate_areas_against_the_double_sum() -> None:
     area = LearningRateArea()
     for lr in path:
         area.step(lr)
-    drops = [0.0] + [max(0.0, a - b) for a, b in zip(path, path[1:], strict=False)]
+    drops = [0.0] + [max(0.0, a - b) for a, b in pairwise(path)]
     expected = sum(drops[k] * ANNEAL_DECAY ** (i - k) for i in range(len(path)) for k in range(i + 1))
     assert area.s1 == pytest.approx(sum(path))
     assert area.s2 == pytest.approx(expected)
@@ -64,7 +66,7 @@ def test_evaluations_are_geometric_dense_early_and_end_at_the_end() -> None:
     assert steps[-1] == training.steps == 200
     assert len(steps) == 12
     assert sum(1 for step in steps if step <= 50) >= 7
-    gaps = [b / a for a, b in zip(steps, steps[1:], strict=False)]
+    gaps = [b / a for a, b in pairwise(steps)]
     assert max(gaps) < 1.7
 
 

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayescpt.schema import COLUMNS, CONSTANT_IN_RUN, KEY
+from trainer.__main__ import main
+from trainer.execute import execute
+from trainer.files import read_json
+from trainer.prepare import prepare
+from trainer.records import Record
+from trainer.study import parse_study, read_study
+from trainer.sweep import keep_memory
+
+Writer = Callable[[dict[str, Any]], Path]
+
+
+def stamps(out: Path) -> dict[str, int]:
+    return {str(file): file.stat().st_mtime_ns for file in (out / "runs").rglob("*") if file.is_file()}
+
+
+def test_a_sweep_end_to_end_and_its_second_call(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = write_study(study_content), tmp_path / "out"
+    study = read_study(path)
+    assert main(["sweep", str(path), "--out", str(out), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert not out.exists()
+    for spec in study.specs:
+        assert spec.run_id in printed
+    assert "4 runs, 2,560 tokens" in printed
+
+    assert main(["sweep", str(path), "--out", str(out), "--workers", "2"]) == 0
+    assert "4 of 4 runs trained" in capsys.readouterr().out
+    table = pd.read_parquet(out / "rows.parquet")
+    assert list(table.columns) == [column.name for column in COLUMNS]
+    assert set(table["run"]) == {run.run_id for run in study.runs}
+    assert not table.duplicated(list(KEY)).any()
+    assert (table.groupby("run")[list(CONSTANT_IN_RUN)].nunique() == 1).all().all()
+    assert table.drop(columns=["run", "domain", "target", "base"]).astype(float).notna().all().all()
+    start = table[table["tokens"] == 0]
+    # All three runs start from the same base, so they agree on its losses to the last bit.
+    assert start.groupby("target")["loss"].nunique().tolist() == [1, 1]
+    assert sorted(start["ratio"].unique()) == [0, 0.3, 1]
+    assert (start["lr_sum"] == 0).all()
+    end = table[(table["tokens"] == 640) & (table["target"] == "domain")].set_index("run")
+    by_ratio = {run.ratio: end.loc[run.run_id] for run in study.runs}
+    assert by_ratio[0.3]["ratio"] == 12 / 40
+    assert by_ratio[1]["loss"] < by_ratio[0]["loss"]
+    assert by_ratio[0]["domain_epochs"] == 0
+    assert by_ratio[1]["flops"] == 640 * study.bases[0].size.flops_per_token(280)
+    bases = pd.read_parquet(out / "bases.parquet")
+    assert bases["run"].unique().tolist() == [study.bases[0].run_id]
+    assert np.isclose(
+        bases["loss"].iloc[-1], start.loc[start["target"] == "general", "loss"].iloc[0], rtol=1e-6
+    )
+
+    provenance = read_json(Record(out, study.runs[0]).folder / "provenance.json")
+    assert (provenance["status"], provenance["threads"]) == ("finished", 1)
+    assert set(provenance["shards"]) == {"general", "code"}
+    assert len(provenance["code"]) == 64
+
+    before = stamps(out)
+    assert main(["sweep", str(path), "--out", str(out), "--workers", "2"]) == 0
+    assert "4 runs, 4 already trained" in capsys.readouterr().out
+    assert stamps(out) == before
+    pd.testing.assert_frame_equal(pd.read_parquet(out / "rows.parquet"), table)
+
+
+def test_a_failing_run_is_recorded_and_the_others_go_on(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study_content["grid"]["ratios"] = [0.5]
+    study_content["runs"] = [{"size": 32, "domain": "code", "ratio": 1, "lr": 1e30}]
+    path, out = write_study(study_content), tmp_path / "out"
+    diverging, sound = read_study(path).runs
+    assert main(["sweep", str(path), "--out", str(out), "--workers", "1"]) == 1
+    assert f"failed: {diverging.run_id}: DivergedError" in capsys.readouterr().err
+    assert Record(out, diverging).status() == "failed"
+    assert (
+        "not finite" in Record(out, diverging).reason() or "gradient norm" in Record(out, diverging).reason()
+    )
+    assert Record(out, sound).status() == "finished"
+    assert set(pd.read_parquet(out / "rows.parquet")["run"]) == {sound.run_id}
+
+
+def test_runs_of_a_failed_base_fail_with_it(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer
+) -> None:
+    study_content["base"]["validation_rows"] = 100_000
+    path, out = write_study(study_content), tmp_path / "out"
+    assert main(["sweep", str(path), "--out", str(out), "--workers", "1"]) == 1
+    study = read_study(path)
+    assert "100000 wanted" in Record(out, study.bases[0]).reason()
+    assert all("its base" in Record(out, run).reason() for run in study.runs)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_rows_of_an_undisturbed_one(
+    tmp_path: Path, study_content: dict[str, Any]
+) -> None:
+    study_content["grid"]["ratios"] = [0.3]
+    study = parse_study(study_content, tmp_path)
+    for out in (tmp_path / "whole", tmp_path / "killed"):
+        prepare(study.data, out, study.corpora, lambda line: None)
+        execute(study.bases[0], study.data, out)
+    run = study.runs[0]
+    execute(run, study.data, tmp_path / "whole")
+
+    class KilledError(BaseException):
+        pass
+
+    def kill(tokens: int) -> None:
+        if tokens == 512:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        execute(run, study.data, tmp_path / "killed", kill)
+    record = Record(tmp_path / "killed", run)
+    assert record.status() == "running"
+    saved = pd.read_parquet(record.folder / "rows.parquet")
+    whole = pd.read_parquet(Record(tmp_path / "whole", run).folder / "rows.parquet")
+    assert 0 < len(saved) < len(whole)
+    pd.testing.assert_frame_equal(saved, whole.head(len(saved)))
+    execute(run, study.data, tmp_path / "killed")
+    assert record.status() == "finished"
+    pd.testing.assert_frame_equal(pd.read_parquet(record.folder / "rows.parquet"), whole)
+    assert not record.checkpoint.exists()
+
+
+def test_kill_9_of_a_sweep_loses_no_row(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer
+) -> None:
+    study_content["base"]["evaluations"] = study_content["run"]["evaluations"] = 10
+    study_content["run"]["tokens"] = 19_200
+    study_content["grid"]["ratios"] = [0.3]
+    path, out = write_study(study_content), tmp_path / "out"
+    run_ids = {run.run_id for run in read_study(path).runs}
+    command = [sys.executable, "-m", "trainer", "sweep", str(path), "--out", str(out), "--workers", "1"]
+    sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    files: list[Path] = []
+    deadline = time.monotonic() + 60
+    while not files and time.monotonic() < deadline:
+        time.sleep(0.02)
+        files = [
+            out / "runs" / i / "rows.parquet"
+            for i in run_ids
+            if (out / "runs" / i / "checkpoint.pt").exists()
+        ]
+    os.kill(sweep.pid, signal.SIGKILL)
+    sweep.wait()
+    assert files
+    saved = pd.read_parquet(files[0])
+    assert len(saved) >= 4
+    assert main(["run", str(path), "--out", str(out)]) == 0
+    whole = pd.read_parquet(files[0])
+    pd.testing.assert_frame_equal(whole.head(len(saved)), saved)
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_two_sweeps_in_one_folder_are_refused(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import fcntl
+
+    path, out = write_study(study_content), tmp_path / "out"
+    out.mkdir()
+    with (out / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["sweep", str(path), "--out", str(out)]) == 2
+    assert "another sweep is at work" in capsys.readouterr().err
+
+
+def test_a_run_needs_its_base(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study = parse_study(study_content, tmp_path)
+    prepare(study.data, tmp_path / "out", study.corpora, lambda line: None)
+    with pytest.raises(ValueError, match="has no weights"):
+        execute(study.runs[0], study.data, tmp_path / "out")
+
+
+def test_the_command_line_refuses_with_status_2(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_study(study_content)
+    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "expected one run, got 3" in capsys.readouterr().err
+    assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2
+    assert "workers: expected at least 1" in capsys.readouterr().err
+    assert main(["corpora", "poems"]) == 2
+    assert "no built-in corpus poems" in capsys.readouterr().err
+    assert main(["corpora", "metrics", "--max-bytes", "20000"]) == 0
+    assert "metrics" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+def test_the_allocator_takes_its_settings() -> None:
+    import platform
+
+    assert keep_memory() == (platform.libc_ver()[0] == "glibc")

@@ -1,0 +1,110 @@
+"""From corpora to packed rows: one tokenizer, and a folder of shards per corpus, made once and reused."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from trainer.corpora import Corpus, Split, split_documents
+from trainer.files import content_hash
+from trainer.shards import Shard, open_shard, write_shard
+from trainer.tokenizer import TextTokenizer, load_tokenizer, train_tokenizer
+
+TRAIN = "train"
+VALIDATION = "validation"
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Everything that decides what the packed rows hold.
+
+    Args:
+        corpora: all corpora, by name.
+        general: name of the general corpus.
+        vocab: vocabulary of the tokenizer in tokens.
+        tokenizer_corpora: names of the corpora the tokenizer is trained on.
+        length: positions in a row, in tokens.
+        validation_share: expected share of documents held out.
+    """
+
+    corpora: dict[str, Corpus]
+    general: str
+    vocab: int
+    tokenizer_corpora: tuple[str, ...]
+    length: int
+    validation_share: float
+
+    @cached_property
+    def _states(self) -> dict[str, str]:
+        return {name: corpus.state() for name, corpus in self.corpora.items()}
+
+    def _identity(self, name: str) -> list[object]:
+        corpus = self.corpora[name]
+        source = corpus.source if corpus.kind == "builtin" else ""
+        return [corpus.kind, source, corpus.max_bytes, self._states[name], self.validation_share]
+
+    @cached_property
+    def tokenizer_key(self) -> str:
+        """Hash of all that decides the tokenizer."""
+        return content_hash([self.vocab, [self._identity(name) for name in self.tokenizer_corpora]])[:10]
+
+    def key(self, name: str) -> str:
+        """Hash of all that decides the packed rows of a corpus: its text, split, tokenizer and row length."""
+        return content_hash([self.tokenizer_key, self._identity(name), self.length])[:10]
+
+    def tokenizer_path(self, out: Path) -> Path:
+        """Where the tokenizer is kept."""
+        return out / "data" / f"tokenizer-{self.vocab}-{self.tokenizer_key}.json"
+
+    def shard_path(self, out: Path, name: str, part: str) -> Path:
+        """Where the packed rows of a corpus are kept, without suffix."""
+        return out / "data" / f"{name}-{self.key(name)}" / part
+
+
+def prepare(data: DataSpec, out: Path, names: list[str], say: Callable[[str], None]) -> None:
+    """Train the tokenizer and pack the named corpora, where that has not been done before.
+
+    Args:
+        data: the settings.
+        out: the folder of the study.
+        names: corpora to pack.
+        say: takes one line on what is being done.
+    """
+    missing = [
+        name for name in names if not data.shard_path(out, name, VALIDATION).with_suffix(".json").exists()
+    ]
+    tokenizer_path = data.tokenizer_path(out)
+    needed = set(missing) | (set() if tokenizer_path.exists() else set(data.tokenizer_corpora))
+    if not needed:
+        return
+    say(f"reading {', '.join(sorted(needed))}")
+    corpora = [corpus for name, corpus in data.corpora.items() if name in needed]
+    splits: dict[str, Split] = {}
+    with ProcessPoolExecutor(min(2, len(corpora)), multiprocessing.get_context("spawn")) as pool:
+        futures = {c.name: pool.submit(split_documents, c, data.validation_share) for c in corpora}
+        for name, future in futures.items():
+            splits[name] = future.result()
+    if not tokenizer_path.exists():
+        say(f"training a tokenizer of {data.vocab} tokens")
+        texts = [text for name in data.tokenizer_corpora for text in splits[name].train]
+        train_tokenizer(texts, data.vocab).save(tokenizer_path)
+    tokenizer = load_tokenizer(tokenizer_path)
+    for name in missing:
+        say(f"packing {name}")
+        # Validation last: its header says that the folder is complete.
+        write_shard(data.shard_path(out, name, TRAIN), splits[name].train, tokenizer, data.length)
+        write_shard(data.shard_path(out, name, VALIDATION), splits[name].validation, tokenizer, data.length)
+
+
+def open_tokenizer(data: DataSpec, out: Path) -> TextTokenizer:
+    """The tokenizer that :func:`prepare` made."""
+    return load_tokenizer(data.tokenizer_path(out))
+
+
+def open_rows(data: DataSpec, out: Path, name: str, part: str, tokenizer: TextTokenizer) -> Shard:
+    """The packed rows of a corpus that :func:`prepare` made; ``part`` is ``TRAIN`` or ``VALIDATION``."""
+    return open_shard(data.shard_path(out, name, part), tokenizer)

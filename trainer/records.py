@@ -1,0 +1,167 @@
+"""The only writer of rows: a folder per run, and one table of all runs with the columns of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayescpt.schema import COLUMNS, Observation
+from trainer.files import atomic_path, read_json, write_json
+from trainer.spec import Spec
+
+RUNNING = "running"
+FINISHED = "finished"
+FAILED = "failed"
+
+
+def check_row(row: Observation) -> None:
+    """Refuse a row that the contract does not allow.
+
+    Raises:
+        ValueError: naming every column at fault.
+    """
+    faults = []
+    for column in COLUMNS:
+        value = getattr(row, column.name)
+        if value is None:
+            if column.required:
+                faults.append(f"{column.name} is missing")
+            continue
+        if column.kind == "text":
+            continue
+        if not math.isfinite(value):
+            faults.append(f"{column.name} = {value} is not finite")
+        elif column.lower is not None and (
+            value < column.lower or (column.lower_open and value == column.lower)
+        ):
+            faults.append(f"{column.name} = {value} is below its bound {column.lower}")
+        elif column.upper is not None and value > column.upper:
+            faults.append(f"{column.name} = {value} is above its bound {column.upper}")
+    if faults:
+        raise ValueError(f"row of {row.run} at {row.tokens} tokens, {row.target}: " + "; ".join(faults))
+
+
+def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as Parquet with the columns of the contract, atomically."""
+    table = pd.DataFrame(list(rows), columns=[column.name for column in COLUMNS])
+    kinds = {"text": "string", "number": "float64", "integer": "Int64"}
+    table = table.astype({column.name: kinds[column.kind] for column in COLUMNS})
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table written by :func:`write_table`; missing values are None."""
+    table = pd.read_parquet(path).astype(object)
+    return table.where(table.notna(), None).to_dict("records")
+
+
+def _code_digest() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+class Record:
+    """The folder of one run: ``spec.json``, ``provenance.json`` and ``rows.parquet``.
+
+    Args:
+        out: the folder of the study.
+        spec: the run.
+    """
+
+    def __init__(self, out: Path, spec: Spec) -> None:
+        self.folder = out / "runs" / spec.run_id
+        self._spec = spec
+        self._rows: list[Observation] = []
+        self._provenance: dict[str, Any] = {}
+
+    @property
+    def checkpoint(self) -> Path:
+        """State of the run while it is not finished."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """Final weights of a base."""
+        return self.folder / "weights.safetensors"
+
+    def status(self) -> str | None:
+        """``running``, ``finished`` or ``failed``; None for a run never started."""
+        path = self.folder / "provenance.json"
+        return str(read_json(path)["status"]) if path.exists() else None
+
+    def reason(self) -> str:
+        """Why the run failed; empty if it did not."""
+        return str(read_json(self.folder / "provenance.json").get("reason", ""))
+
+    def start(self, details: dict[str, Any], resumed: bool) -> None:
+        """Write what the run is and what made it; earlier rows stay only for a run that is resumed."""
+        write_json(self.folder / "spec.json", {"run_id": self._spec.run_id, **asdict(self._spec)})
+        rows = self.folder / "rows.parquet"
+        if resumed and rows.exists():
+            self._rows = [Observation(**row) for row in read_table(rows)]
+        else:
+            rows.unlink(missing_ok=True)
+        packages = ("bayescpt", "numpy", "pandas", "tokenizers", "torch")
+        self._provenance = {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "versions": {name: version(name) for name in packages},
+            "code": _code_digest(),
+            **details,
+        }
+        self._write(RUNNING)
+
+    def append(self, rows: list[Observation]) -> None:
+        """Add the rows of one measurement; what a resumed run measures again takes the place of the old row.
+
+        Raises:
+            ValueError: for a row that the contract does not allow; nothing is written then.
+        """
+        for row in rows:
+            check_row(row)
+        new = {(row.tokens, row.target) for row in rows}
+        self._rows = [row for row in self._rows if (row.tokens, row.target) not in new] + rows
+        write_table(self.folder / "rows.parquet", (row.row() for row in self._rows))
+
+    def finish(self, seconds: float) -> None:
+        """Mark the run as complete, after which it is never trained again."""
+        self._write(FINISHED, seconds=seconds)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def fail(self, reason: str) -> None:
+        """Mark the run as failed; a later sweep starts it anew."""
+        path = self.folder / "provenance.json"
+        self._provenance = self._provenance or (read_json(path) if path.exists() else {})
+        self.checkpoint.unlink(missing_ok=True)
+        self._write(FAILED, reason=reason)
+
+    def _write(self, status: str, **more: Any) -> None:
+        write_json(self.folder / "provenance.json", {**self._provenance, "status": status, **more})
+
+
+def collect(out: Path, specs: Iterable[Spec], name: str) -> int:
+    """Write the rows of all given runs, failed ones left out, as ``out/name``; returns their number.
+
+    Rows of runs that are still going on are measurements like others and are in the table.
+    """
+    rows: list[dict[str, Any]] = []
+    for spec in specs:
+        record = Record(out, spec)
+        path = record.folder / "rows.parquet"
+        if record.status() in (RUNNING, FINISHED) and path.exists():
+            rows += read_table(path)
+    write_table(out / name, rows)
+    return len(rows)
