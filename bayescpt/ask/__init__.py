@@ -1,0 +1,8 @@
+"""The questions. Each is a function of posterior draws with a labelled distribution as its answer."""
+
+from bayescpt.ask.answer import summary
+from bayescpt.ask.cmr import critical_ratio
+from bayescpt.ask.predict import predict, summarise
+from bayescpt.ask.ratio import ratio_under_budget
+
+__all__ = ["critical_ratio", "predict", "ratio_under_budget", "summarise", "summary"]

@@ -1,0 +1,18 @@
+"""Sampling a model and checking the draws: a table in, a fit out."""
+
+from bayescpt.fit.checks import Check, UnreliableFit
+from bayescpt.fit.fit import Draws, Fit
+from bayescpt.fit.run import DEFAULT_LAW, fit, prior_fit
+from bayescpt.fit.sample import Sampler, SamplerSettings
+
+__all__ = [
+    "DEFAULT_LAW",
+    "Check",
+    "Draws",
+    "Fit",
+    "Sampler",
+    "SamplerSettings",
+    "UnreliableFit",
+    "fit",
+    "prior_fit",
+]

@@ -1,6 +1,6 @@
 """A fast fit at the mode: empirical-Bayes EM around batched Levenberg-Marquardt, one problem per target and domain.
 
-It gives the sampler its coordinates (the curvature of whiten.py) and its start; its numbers never reach an answer.
+It gives the sampler its coordinates (the map of whiten.py) and its start; its numbers never reach an answer.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bayescpt.laws import Reference
+from bayescpt.model.hierarchy import SPREAD_SD
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
-from bayescpt.model.whiten import Curvature
+from bayescpt.model.whiten import Whitening
 from bayescpt.schema import TARGETS
 
 DF = 5.0
@@ -33,7 +34,7 @@ class Mode(NamedTuple):
     run_sd: Float[Array, " target"]
     noise_sd: Float[Array, "target domain"]
     latent: Float[Array, "target domain latent"]
-    curvature: Curvature
+    whitening: Whitening
 
 
 class _Group(NamedTuple):
@@ -47,7 +48,7 @@ class _Group(NamedTuple):
 
 @partial(jax.jit, static_argnames=("model",))
 def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
-    """Mode and curvature of ``model`` on ``rows``."""
+    """Mode and local covariance of ``model`` on ``rows``."""
     targets, domains, _ = rows.loss.shape
     slots = rows.run_mask.shape[-1]
     count = len(model.law.coordinates)
@@ -55,7 +56,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     loc0, scale0, spread0 = prior[..., 0], prior[..., 1], prior[..., 2]
 
     def mean(latent: Array, group: Rows) -> Array:
-        theta = model.law.natural(latent[:count], reference)
+        theta = model.law.natural(latent[:count], reference, group.point.base_share[0])
         losses = jax.vmap(model.law.loss, in_axes=(None, 0))(theta, group.point)
         return losses + latent[count:][group.run]
 
@@ -81,20 +82,25 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         better = objective(proposal, group) < objective(latent, group)  # False for NaN: the step is refused
         return (jnp.where(better, proposal, latent), jnp.where(better, damping / 5, damping * 5)), None
 
-    def solve(latent: Array, group: _Group) -> tuple[Array, Array, Array, Array]:
-        (latent, _), _ = jax.lax.scan(partial(step, group=group), (latent, jnp.asarray(1e-2)), None, length=INNER)
+    def solve(latent: Array, group: _Group) -> tuple[Array, Array, Array]:
+        (latent, _), _ = jax.lax.scan(
+            partial(step, group=group), (latent, jnp.asarray(1e-2)), None, length=INNER
+        )
         residual, jacobian, weight = linearise(latent, group)
         precision = jacobian.T @ (weight[:, None] * jacobian)
-        pull = jacobian.T @ (weight * (residual + jacobian @ latent))
         used = jnp.sum(weight * group.sd**2 * residual**2)
-        return latent, precision, pull, used
+        return latent, precision, used
 
     def towards(population: Array, spread: Array, run_sd: Array, sd: Array) -> _Group:
         # vmapped over targets and domains by the caller
         return _Group(
             rows,
             jnp.concatenate(
-                [jnp.broadcast_to(population[:, None], (targets, domains, count)), jnp.zeros((targets, domains, slots))], -1
+                [
+                    jnp.broadcast_to(population[:, None], (targets, domains, count)),
+                    jnp.zeros((targets, domains, slots)),
+                ],
+                -1,
             ),
             jnp.concatenate(
                 [
@@ -111,13 +117,17 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     def em(state: tuple[Array, Array, Array, Array, Array], _: None) -> tuple[tuple[Array, ...], None]:
         population, spread, run_sd, sd, latent = state
         group = towards(population, spread, run_sd, sd)
-        latent, precision, _, used = batched(latent, group)
+        latent, precision, used = batched(latent, group)
         posterior = precision + jnp.eye(latent.shape[-1]) / group.scale[..., None, :] ** 2
         variance = jnp.diagonal(jnp.linalg.inv(posterior), axis1=-2, axis2=-1)
         own, offset = latent[..., :count], latent[..., count:]
         population = (jnp.sum(own, 1) / spread**2 + loc0 / scale0**2) / (domains / spread**2 + 1 / scale0**2)
         scatter = jnp.sum((own - population[:, None]) ** 2 + variance[..., :count], 1)
-        spread = jnp.sqrt((scatter + 0.5 * spread0**2) / (domains + 1))
+        # the log-normal prior of the spread weighs as much as 1/sd^2 / 2 observations of it
+        weight = 0.5 / SPREAD_SD**2
+        spread = jnp.exp(
+            (domains * 0.5 * jnp.log(scatter / domains) + weight * jnp.log(spread0)) / (domains + weight)
+        )
         moments = jnp.sum(rows.run_mask * (offset**2 + variance[..., count:]), (1, 2))
         run_sd = jnp.sqrt(moments / jnp.maximum(rows.run_mask.sum((1, 2)), 1) + LEAST_SD**2)
         fitted = latent.shape[-1] - jnp.sum(variance / group.scale**2, -1)
@@ -127,5 +137,8 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     latent0 = jnp.zeros((targets, domains, count + slots)).at[..., :count].set(loc0[:, None])
     start = (loc0, spread0, jnp.full(targets, 0.01), jnp.full((targets, domains), 0.05), latent0)
     (population, spread, run_sd, sd, latent), _ = jax.lax.scan(em, start, None, length=OUTER)
-    latent, precision, pull, _ = batched(latent, towards(population, spread, run_sd, sd))
-    return Mode(population, spread, run_sd, sd, latent, Curvature(precision, pull))
+    group = towards(population, spread, run_sd, sd)
+    latent, precision, _ = batched(latent, group)
+    posterior = precision + jnp.eye(latent.shape[-1]) / group.scale[..., None, :] ** 2
+    root = jnp.linalg.cholesky(jnp.linalg.inv(posterior))
+    return Mode(population, spread, run_sd, sd, latent, Whitening(latent, root))

@@ -8,17 +8,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from numpyro.handlers import reparam
 from numpyro.infer import MCMC, NUTS
 
 from bayescpt.fit.laplace import Mode, laplace
 from bayescpt.laws import Reference
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
-from bayescpt.model.whiten import ConditionalLaplace, Curvature
+from bayescpt.model.whiten import Whitening, white_site
 
 KEPT_STATS = ("diverging", "accept_prob", "num_steps", "energy", "potential_energy", "adapt_state.step_size")
-RENAMED = {"accept_prob": "acceptance_rate", "num_steps": "n_steps", "potential_energy": "lp", "adapt_state.step_size": "step_size"}
+RENAMED = {
+    "accept_prob": "acceptance_rate",
+    "num_steps": "n_steps",
+    "potential_energy": "lp",
+    "adapt_state.step_size": "step_size",
+}
 
 
 @dataclass(frozen=True)
@@ -47,37 +51,48 @@ class Sampler:
     def __init__(self, model: Model, settings: SamplerSettings) -> None:
         self.model = model
         self.settings = settings
-        # A device per chain lets chains run on several cores; otherwise they advance together on one.
-        parallel = jax.local_device_count() >= settings.chains > 1
-        self.mcmc = MCMC(
-            NUTS(self._program, target_accept_prob=settings.target_accept),
-            num_warmup=settings.warmup,
-            num_samples=settings.draws,
-            num_chains=settings.chains,
-            chain_method="parallel" if parallel else "vectorized",
-            progress_bar=settings.progress,
-            jit_model_args=not parallel,
-        )
+        self._compiled: dict[tuple[int, int], MCMC] = {}
 
-    def _program(self, rows: Rows, reference: Reference, curvature: Curvature) -> None:
-        with reparam(config={"latent": ConditionalLaplace(curvature)}):
-            self.model(rows, reference)
+    def _mcmc(self, targets: int, domains: int) -> MCMC:
+        """The compiled sampler for this many targets and domains; JAX compiles again by itself where other shapes change."""
+        if (targets, domains) not in self._compiled:
+            settings = self.settings
+            # A device per chain lets chains run on several cores; otherwise they advance together on one.
+            parallel = jax.local_device_count() >= settings.chains > 1
+            self._compiled[targets, domains] = MCMC(
+                NUTS(
+                    self._program,
+                    target_accept_prob=settings.target_accept,
+                    dense_mass=[(white_site(t, d),) for t in range(targets) for d in range(domains)],
+                ),
+                num_warmup=settings.warmup,
+                num_samples=settings.draws,
+                num_chains=settings.chains,
+                chain_method="parallel" if parallel else "vectorized",
+                progress_bar=settings.progress,
+                jit_model_args=not parallel,
+            )
+        return self._compiled[targets, domains]
+
+    def _program(self, rows: Rows, reference: Reference, whitening: Whitening) -> None:
+        self.model(rows, reference, whitening)
 
     def run(self, rows: Rows, reference: Reference, key: PRNGKeyArray) -> Samples:
         """Sample the posterior given ``rows``."""
         start_key, run_key = jax.random.split(key)
         rows = jax.tree.map(jnp.asarray, rows)
         mode = laplace(self.model, rows, reference)
-        self.mcmc.run(
+        mcmc = self._mcmc(*rows.loss.shape[:2])
+        mcmc.run(
             run_key,
             rows,
             reference,
-            mode.curvature,
+            mode.whitening,
             init_params=starts(mode, self.settings.chains, start_key),
             extra_fields=KEPT_STATS,
         )
-        sites = self.mcmc.get_samples(group_by_chain=True)
-        stats = self.mcmc.get_extra_fields(group_by_chain=True)
+        sites = mcmc.get_samples(group_by_chain=True)
+        stats = mcmc.get_extra_fields(group_by_chain=True)
         return Samples(
             sites={name: np.asarray(value) for name, value in sites.items()},
             stats={RENAMED.get(name, name): np.asarray(value) for name, value in stats.items()},
@@ -87,20 +102,23 @@ class Sampler:
 
 def starts(mode: Mode, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
     """Unconstrained starting values, spread over about the posterior so that R-hat can see a chain that went elsewhere."""
-    keys = iter(jax.random.split(key, 6))
+    targets, domains, width = mode.latent.shape
+    keys = iter(jax.random.split(key, 5 + targets * domains))
 
     def jitter(value: Array, scale: Array | float) -> Array:
         draws = value + scale * jax.random.normal(next(keys), (chains, *value.shape))
         return draws if chains > 1 else draws[0]
 
-    domains = mode.latent.shape[1]
     typical = jnp.exp(jnp.log(mode.noise_sd).mean(1))
-    return {
+    values = {
         "population": jitter(mode.population, mode.spread / jnp.sqrt(domains)),
         "spread": jitter(jnp.log(mode.spread), 0.3),
         "run_sd": jitter(jnp.log(mode.run_sd), 0.3),
         "noise_typical": jitter(jnp.log(typical), 0.3),
-        "noise_contrast": jitter(jnp.zeros_like(mode.noise_sd), 0.3),
+        "log_noise_sd": jitter(jnp.log(mode.noise_sd), 0.1),
         "df_excess": jnp.full((chains, typical.size) if chains > 1 else (typical.size,), jnp.log(4.0)),
-        "latent_white": jitter(jnp.zeros_like(mode.latent), 1.0),
     }
+    for t in range(targets):
+        for d in range(domains):
+            values[white_site(t, d)] = jitter(jnp.zeros(width), 1.0)
+    return values

@@ -10,8 +10,21 @@ jax.config.update("jax_enable_x64", True)
 
 from bayescpt.laws.base import BILLION, Coordinate, Law, Param, Point, Prior, Reference  # noqa: E402
 from bayescpt.laws.dcpt import DCPT  # noqa: E402
+from bayescpt.laws.memory import Memory  # noqa: E402
 
-ALL: tuple[Law, ...] = (DCPT(),)
+ALL: tuple[Law, ...] = (Memory(), DCPT())
 LAWS: dict[str, Law] = {law.name: law for law in ALL}
 
-__all__ = ["ALL", "BILLION", "DCPT", "LAWS", "Coordinate", "Law", "Param", "Point", "Prior", "Reference"]
+__all__ = [
+    "ALL",
+    "BILLION",
+    "DCPT",
+    "LAWS",
+    "Coordinate",
+    "Law",
+    "Memory",
+    "Param",
+    "Point",
+    "Prior",
+    "Reference",
+]

@@ -38,6 +38,8 @@ class Point(NamedTuple):
     """share of the stream that is the target's own corpus: r for the domain loss, 1 - r for the general loss"""
     base_loss: Scalar
     """loss of the base checkpoint on the same validation set, nats per token; NaN where a law does not need it"""
+    base_share: Scalar
+    """share of the target's own corpus in what the base was trained on: 1 for the general corpus, 0 for the domain"""
 
 
 class Reference(NamedTuple):
@@ -62,7 +64,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Prior:
-    """Prior of one coordinate over domains: domain value ~ N(mu, tau), mu ~ N(loc, scale), tau ~ HalfNormal(spread)."""
+    """Prior of one coordinate over domains: domain value ~ N(mu, tau), mu ~ N(loc, scale), log tau ~ N(log spread, 0.4)."""
 
     loc: float
     scale: float
@@ -99,8 +101,10 @@ class Law(ABC):
     """whether the loss can rise along a run: without that there is no turning point"""
 
     @abstractmethod
-    def natural(self, coordinates: Float[Array, " coordinate"], reference: Reference) -> dict[str, Scalar]:
-        """Natural parameters from coordinates, for one draw of one domain and target."""
+    def natural(
+        self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
+    ) -> dict[str, Scalar]:
+        """Natural parameters from coordinates, for one draw of one domain and of the target with this ``base_share``."""
 
     @abstractmethod
     def loss(self, theta: Theta, point: Point) -> Scalar:

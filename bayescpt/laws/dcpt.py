@@ -9,7 +9,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, drop, floor_at_zero, power
+from bayescpt.laws.base import (
+    Coordinate,
+    Law,
+    Param,
+    Point,
+    Prior,
+    Reference,
+    Scalar,
+    Theta,
+    drop,
+    floor_at_zero,
+    power,
+)
 
 MIDDLE_SHARE = 0.5
 """Share at which the level coordinate is read."""
@@ -117,19 +129,30 @@ class DCPT(Law):
         ),
     )
 
-    def natural(self, coordinates: Float[Array, " coordinate"], reference: Reference) -> dict[str, Scalar]:
+    def natural(
+        self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
+    ) -> dict[str, Scalar]:
         level, size_gain, share_gain, fraction, alpha, beta, gamma, eta_excess, eps = coordinates
         alpha, beta, gamma, eps = jnp.exp(alpha), jnp.exp(beta), jnp.exp(gamma), jnp.exp(eps)
         eta = 1.0 + jnp.exp(eta_excess)
         root = math.sqrt(SIZE_FACTOR)
         A = jnp.exp(size_gain) / drop(alpha, reference.size / root, reference.size * root)
         C = jnp.exp(share_gain) / (eps**-gamma - (1 + eps) ** -gamma)
-        B = jax.nn.sigmoid(fraction) * C / least_share_amplitude(
-            {"B": jnp.ones(()), "eta": eta, "eps": eps, "gamma": gamma, "beta": beta}, reference.tokens_min
+        B = (
+            jax.nn.sigmoid(fraction)
+            * C
+            / least_share_amplitude(
+                {"B": jnp.ones(()), "eta": eta, "eps": eps, "gamma": gamma, "beta": beta},
+                reference.tokens_min,
+            )
         )
         theta = {"A": A, "B": B, "C": C, "alpha": alpha, "beta": beta, "gamma": gamma, "eta": eta, "eps": eps}
         middle = Point(
-            jnp.asarray(reference.size), jnp.asarray(reference.tokens), jnp.asarray(MIDDLE_SHARE), jnp.asarray(jnp.nan)
+            size=jnp.asarray(reference.size),
+            tokens=jnp.asarray(reference.tokens),
+            share=jnp.asarray(MIDDLE_SHARE),
+            base_loss=jnp.asarray(jnp.nan),
+            base_share=base_share,
         )
         level_loss = jnp.exp(level)
         E = floor_at_zero(level_loss - self.loss({"E": jnp.zeros(()), **theta}, middle), 0.05 * level_loss)

@@ -13,10 +13,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
-from bayescpt.schema import TARGETS
+from bayescpt.schema import GENERAL, TARGETS
 
 ROW_BLOCK = 32
 RUN_BLOCK = 4
+
+BASE_SHARE = np.array([1.0 if target == GENERAL else 0.0 for target in TARGETS])
+"""The base was trained on the general corpus and has not seen the domain as such."""
 
 
 class Rows(NamedTuple):
@@ -69,7 +72,8 @@ def layout_of(table: Table, law: Law) -> Layout:
         )
     targets, domains = len(TARGETS), len(table.domains)
     members = [
-        [np.flatnonzero((table.target == t) & (table.domain == d)) for d in range(domains)] for t in range(targets)
+        [np.flatnonzero((table.target == t) & (table.domain == d)) for d in range(domains)]
+        for t in range(targets)
     ]
     runs_of = [np.unique(table.run[table.domain == d]) for d in range(domains)]
     width = _padded(max(len(m) for row in members for m in row), ROW_BLOCK)
@@ -98,6 +102,7 @@ def layout_of(table: Table, law: Law) -> Layout:
         tokens=column(table.tokens / BILLION, typical.tokens),
         share=column(table.share, 0.5),
         base_loss=column(table.base_loss, 1.0),
+        base_share=np.broadcast_to(BASE_SHARE[:, None, None], mask.shape).astype(float),
     )
     rows = Rows(point=point, loss=column(table.loss, 1.0), run=run, mask=mask, run_mask=run_mask)
     return Layout(rows=rows, index=index, runs=runs)

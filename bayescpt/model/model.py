@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.hierarchy import PartialPooling
-from bayescpt.model.layout import Rows
+from bayescpt.model.layout import BASE_SHARE, Rows
 from bayescpt.model.noise import StudentTNoise
+from bayescpt.model.whiten import Whitening
 from bayescpt.schema import TARGETS
 
 
@@ -25,21 +26,22 @@ class Model:
     hierarchy: PartialPooling = field(default_factory=PartialPooling)
     noise: StudentTNoise = field(default_factory=StudentTNoise)
 
-    def __call__(self, rows: Rows, reference: Reference, observed: bool = True) -> None:
-        """Run the program on grouped rows; with ``observed=False`` the losses are drawn, not conditioned on."""
+    def __call__(
+        self, rows: Rows, reference: Reference, whitening: Whitening | None = None, observed: bool = True
+    ) -> None:
+        """Run the program on grouped rows; with ``observed=False`` the losses are drawn, not conditioned on.
+
+        ``whitening`` changes the coordinates that are sampled, never the density.
+        """
         targets, domains, width = rows.loss.shape
-        slots = rows.run_mask.shape[-1]
-        population = self.hierarchy.sample(self.law)
         noise = self.noise.sample(domains)
-        # One latent vector per target and domain, the law's coordinates and then its run offsets: they are correlated in the
-        # posterior (a level against the mean of its offsets) and are whitened together, see whiten.py.
-        loc = _join(population.mean, jnp.zeros(targets), domains, slots)
-        scale = _join(population.spread, noise.run_sd, domains, slots)
-        latent = numpyro.sample("latent", dist.Normal(loc, scale).to_event(3))
+        latent = self.hierarchy.sample(self.law, noise.run_sd, domains, rows.run_mask.shape[-1], whitening)
         count = len(self.law.coordinates)
         coordinates = numpyro.deterministic("coordinates", latent[..., :count])
         offsets = numpyro.deterministic("run_offset", latent[..., count:])
-        mean = self.expected(coordinates, rows.point, reference) + jnp.take_along_axis(offsets, rows.run, axis=-1)
+        mean = self.expected(coordinates, rows.point, reference) + jnp.take_along_axis(
+            offsets, rows.run, axis=-1
+        )
         assert mean.shape == (targets, domains, width)
         likelihood = dist.StudentT(noise.df[:, None, None], mean, noise.sd[:, :, None]).mask(rows.mask)
         numpyro.sample("loss", likelihood.to_event(3), obs=rows.loss if observed else None)
@@ -48,7 +50,11 @@ class Model:
         self, coordinates: Float[Array, "target domain coordinate"], reference: Reference
     ) -> dict[str, Float[Array, "target domain"]]:
         """Natural parameters of every target and domain for one draw."""
-        return jax.vmap(jax.vmap(lambda c: self.law.natural(c, reference)))(coordinates)
+
+        def one(coordinates: Array, base_share: Array) -> dict[str, Array]:
+            return self.law.natural(coordinates, reference, base_share)
+
+        return jax.vmap(jax.vmap(one, in_axes=(0, None)))(coordinates, jnp.asarray(BASE_SHARE))
 
     def expected(
         self, coordinates: Float[Array, "target domain coordinate"], point: Point, reference: Reference
@@ -61,11 +67,13 @@ class Model:
         """The model in words: equation, priors with units and sources, noise."""
         lines = [f"law {self.law.name}: {self.law.equation}", f"  {self.law.reference}"]
         for coordinate in self.law.coordinates:
-            lines.append(f"  {coordinate.name} [{coordinate.unit}]: {coordinate.meaning}; {coordinate.source}")
+            lines.append(
+                f"  {coordinate.name} [{coordinate.unit}]: {coordinate.meaning}; {coordinate.source}"
+            )
             for target in TARGETS:
                 p = coordinate.prior(target)
                 lines.append(
-                    f"    {target:<8} domain ~ N(mu, tau), mu ~ N({p.loc:.3g}, {p.scale:g}), tau ~ HalfNormal({p.spread:g})"
+                    f"    {target:<8} domain ~ N(mu, tau), mu ~ N({p.loc:.3g}, {p.scale:g}), tau ~ LogNormal(log {p.spread:g}, 0.4)"
                 )
         lines.append(f"hierarchy: {self.hierarchy.name} pooling over domains, per target")
         lines.append(
@@ -73,12 +81,3 @@ class Model:
             f"sd ~ HalfNormal({self.noise.residual_scale:g}) nats, df ~ 2 + Gamma(2, 0.1)"
         )
         return "\n".join(lines)
-
-
-def _join(
-    law_part: Float[Array, "target coordinate"], run_part: Float[Array, " target"], domains: int, slots: int
-) -> Float[Array, "target domain latent"]:
-    targets, count = law_part.shape
-    left = jnp.broadcast_to(law_part[:, None, :], (targets, domains, count))
-    right = jnp.broadcast_to(run_part[:, None, None], (targets, domains, slots))
-    return jnp.concatenate([left, right], axis=-1)

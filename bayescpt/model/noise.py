@@ -44,9 +44,13 @@ class StudentTNoise:
         """NumPyro sites of the noise for ``domains`` domains."""
         targets = len(TARGETS)
         run_sd = numpyro.sample("run_sd", dist.HalfNormal(self.run_scale).expand([targets]).to_event(1))
-        typical = numpyro.sample("noise_typical", dist.HalfNormal(self.residual_scale).expand([targets]).to_event(1))
-        contrast = numpyro.sample("noise_contrast", dist.Normal().expand([targets, domains]).to_event(2))
+        typical = numpyro.sample(
+            "noise_typical", dist.HalfNormal(self.residual_scale).expand([targets]).to_event(1)
+        )
+        # centred: dozens of rows a domain pin log sd far better than its population does
+        around = dist.Normal(jnp.log(typical)[:, None], self.domain_spread).expand([targets, domains])
+        log_sd = numpyro.sample("log_noise_sd", around.to_event(2))
         excess = numpyro.sample("df_excess", dist.Gamma(2.0, 0.1).expand([targets]).to_event(1))
-        sd = numpyro.deterministic("noise_sd", typical[:, None] * jnp.exp(self.domain_spread * contrast))
+        sd = numpyro.deterministic("noise_sd", jnp.exp(log_sd))
         df = numpyro.deterministic("noise_df", 2.0 + excess)
         return NoiseDraw(run_sd=run_sd, sd=sd, df=df)

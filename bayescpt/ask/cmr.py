@@ -1,0 +1,58 @@
+"""The Critical Mixture Ratio (Gu et al. 2024, 2407.17467, definitions 1 to 3) as a posterior."""
+
+from __future__ import annotations
+
+import math
+
+import xarray as xr
+
+from bayescpt.ask.answer import ratio_answer
+from bayescpt.ask.losses import Losses
+from bayescpt.ask.search import largest_ratio
+from bayescpt.fit import Fit
+
+TOLERANCE = 0.05
+"""eps of the paper, in nats per token."""
+
+
+def critical_ratio(
+    fit: Fit,
+    domain: str,
+    size: float,
+    tokens: float,
+    tolerance: float = TOLERANCE,
+    multiplier: float = math.inf,
+    base_loss: float | None = None,
+) -> xr.Dataset:
+    """Posterior of the largest r that keeps the general loss within ``tolerance`` and lets it turn before the run ends.
+
+    Two conditions at the end of a run of ``tokens`` tokens T (definitions 1 to 3):
+
+    1. L_g(T, r) - L_g0 <= eps;
+    2. the turning point T0(r) of F = L_d + lambda L_g has come: dF/dT <= 0 at T. With lambda -> infinity, the default, F is the
+       general loss itself; the paper's lambda lies between 100 and 7000, which is nearly the same. A law with one maximum in T
+       has T0(r) <= T exactly where its slope at T is not positive.
+
+    Under a law that cannot rise the second condition always holds, and the answer is the first one's: attribute ``note`` says so.
+    """
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance must be at least 0 nats, got {tolerance}")
+    if not multiplier > 0:
+        raise ValueError(f"the multiplier lambda must be positive (or infinite), got {multiplier}")
+    losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss})
+    limit = losses.base("general") + tolerance
+    weight = 0.0 if math.isinf(multiplier) else 1.0 / multiplier
+
+    def qualifies(ratio):  # type: ignore[no-untyped-def]
+        slope = losses.slope("general", ratio)
+        if weight:
+            slope = slope + weight * losses.slope("domain", ratio)
+        return (losses.at("general", ratio) <= limit) & (slope <= 0)
+
+    value, none, every = largest_ratio(qualifies)
+    settings = {"domain": domain, "size": float(size), "tokens": float(tokens), "tolerance": float(tolerance)}
+    if not fit.model.law.can_rise:
+        settings["note"] = (
+            f"the law '{fit.model.law.name}' cannot rise along a run, so only the tolerance bounds this ratio"
+        )
+    return ratio_answer("critical mixture ratio", value, none, every, **settings)

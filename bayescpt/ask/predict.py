@@ -1,0 +1,88 @@
+"""Losses at any point: the expected loss of the law, and the predictive of a new run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayescpt.ask.losses import Losses
+from bayescpt.fit import Fit
+from bayescpt.schema import TARGETS
+
+POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
+
+
+def check_points(points: pd.DataFrame) -> None:
+    """Raise ValueError naming everything that is wrong with a table of points."""
+    missing = [name for name in POINT_COLUMNS if name not in points]
+    if missing:
+        raise ValueError(
+            f"the points have no column {', '.join(missing)}; needed are {', '.join(POINT_COLUMNS)}"
+        )
+    faults = []
+    for name, bad, wanted in (
+        ("target", ~points["target"].isin(TARGETS), "one of general, domain"),
+        ("domain", points["domain"].isna(), "a name"),
+        ("size", ~_between(points["size"], 0, np.inf, open_low=True), "positive"),
+        ("tokens", ~_between(points["tokens"], 0, np.inf, open_low=True), "positive"),
+        ("ratio", ~_between(points["ratio"], 0, 1), "within [0, 1]"),
+    ):
+        if bad.any():
+            rows = ", ".join(str(i + 1) for i in np.flatnonzero(bad)[:8])
+            faults.append(f"{name} must be {wanted}: row {rows}{' and more' if bad.sum() > 8 else ''}")
+    if faults:
+        raise ValueError("; ".join(faults))
+
+
+def _between(values: pd.Series, low: float, high: float, open_low: bool = False) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce")
+    return np.isfinite(numbers) & ((numbers > low) if open_low else (numbers >= low)) & (numbers <= high)
+
+
+def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
+    """Expected loss and predictive draws at every point, nats per token.
+
+    Args:
+        points: columns domain, size, ratio, tokens, target; a domain outside the table is a new one from the population.
+
+    Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new run, with its run
+    offset and residual. Draws share their parameters across points, so differences between points are honest.
+    """
+    check_points(points)
+    count = len(points)
+    expected, predictive = np.empty((fit.size, count)), np.empty((fit.size, count))
+    places = points.reset_index(drop=True)
+    for (domain, size, tokens), group in places.groupby(["domain", "size", "tokens"], sort=False):
+        losses = Losses(fit, str(domain), float(size), float(tokens))
+        rng = fit.rng("predict", str(domain), repr(float(size)), repr(float(tokens)))
+        for target, members in group.groupby("target", sort=False):
+            index = TARGETS.index(target)
+            where = members.index.to_numpy()
+            mean = losses.at(target, members["ratio"].to_numpy(dtype=float)[:, None]).T
+            draws = losses.draws
+            offset = draws.run_sd[index][:, None] * rng.standard_normal(mean.shape)
+            residual = draws.noise_sd[index][:, None] * rng.standard_t(
+                draws.noise_df[index][:, None], mean.shape
+            )
+            expected[:, where], predictive[:, where] = mean, mean + offset + residual
+    result = xr.Dataset(
+        {"expected": (("sample", "point"), expected), "predictive": (("sample", "point"), predictive)}
+    )
+    for name in result:
+        result[name].attrs = {"unit": "nats/token"}
+    return result
+
+
+def summarise(fit: Fit, points: pd.DataFrame) -> pd.DataFrame:
+    """``points`` with mean, sd, q05, q50, q95 of the expected loss and pred_q05, pred_q50, pred_q95 of a new run."""
+    answer = predict(fit, points)
+    expected = np.quantile(answer["expected"].values, (0.05, 0.5, 0.95), axis=0)
+    predictive = np.quantile(answer["predictive"].values, (0.05, 0.5, 0.95), axis=0)
+    columns = {
+        "mean": answer["expected"].values.mean(axis=0),
+        "sd": answer["expected"].values.std(axis=0, ddof=1),
+    }
+    columns |= dict(zip(("q05", "q50", "q95"), expected, strict=True))
+    columns |= dict(zip(("pred_q05", "pred_q50", "pred_q95"), predictive, strict=True))
+    return points.reset_index(drop=True).assign(**columns)

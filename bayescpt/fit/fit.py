@@ -1,0 +1,220 @@
+"""A fit: model, data and draws in one object and one self-contained file. Draws leave it only as labelled posteriors."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array, Float
+
+from bayescpt.data.table import Table
+from bayescpt.fit.checks import Check, UnreliableFit
+from bayescpt.laws import BILLION, LAWS, Point, Reference
+from bayescpt.model.base import base_loss_draws
+from bayescpt.model.hierarchy import PartialPooling
+from bayescpt.model.layout import BASE_SHARE
+from bayescpt.model.model import Model
+from bayescpt.model.noise import StudentTNoise
+from bayescpt.schema import TARGETS, Target
+
+FORMAT = 1
+PACKAGES = ("bayescpt", "jax", "numpyro", "arviz-base", "numpy", "xarray")
+
+
+class Draws(NamedTuple):
+    """Everything about one domain, one row per posterior draw (chains joined). General first, domain second."""
+
+    theta: dict[str, Float[Array, "target draw"]]
+    run_sd: Float[np.ndarray, "target draw"]
+    noise_sd: Float[np.ndarray, "target draw"]
+    noise_df: Float[np.ndarray, "target draw"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Posterior (or prior) draws of a model on a table.
+
+    ``tree`` is an ArviZ DataTree: posterior, sample_stats, log_likelihood, observed_data, rows, each with named coordinates.
+    """
+
+    model: Model
+    table: Table
+    reference: Reference
+    tree: xr.DataTree
+    checks: tuple[Check, ...]
+    seed: int
+    accepted: str | None = None
+    """why a fit that failed its checks may answer all the same"""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def accept(self, reason: str) -> Fit:
+        """The same fit, allowed to answer although checks failed; the reason goes with every answer."""
+        if not reason.strip():
+            raise ValueError("a fit that failed its checks is accepted for a reason; none was given")
+        return replace(self, accepted=reason)
+
+    @cached_property
+    def posterior(self) -> xr.Dataset:
+        """The posterior group."""
+        return self.tree["posterior"].to_dataset()
+
+    @property
+    def size(self) -> int:
+        """Number of draws, all chains together."""
+        return int(self.posterior.sizes["chain"] * self.posterior.sizes["draw"])
+
+    def draws(self, domain: str) -> Draws:
+        """Draws for ``domain``; for one that is not in the table, draws of a new domain from the population.
+
+        Raises UnreliableFit where a check failed and the fit was not accepted.
+        """
+        if not self.passed and self.accepted is None:
+            raise UnreliableFit(self.checks)
+        posterior = self.posterior.stack(sample=("chain", "draw"))
+        if domain in self.table.domains:
+            chosen = posterior.sel(domain=domain)
+            coordinates = chosen["coordinates"].transpose("target", "sample", "coordinate").values
+            noise_sd = chosen["noise_sd"].transpose("target", "sample").values
+        else:
+            rng = self.rng("new domain", domain)
+            mean, spread = (
+                posterior[n].transpose("target", "sample", "coordinate").values
+                for n in ("population", "spread")
+            )
+            coordinates = mean + spread * rng.standard_normal(mean.shape)
+            typical = posterior["noise_typical"].transpose("target", "sample").values
+            noise_sd = typical * np.exp(self.model.noise.domain_spread * rng.standard_normal(typical.shape))
+        return Draws(
+            theta=_natural(self.model, coordinates, self.reference),
+            run_sd=posterior["run_sd"].transpose("target", "sample").values,
+            noise_sd=noise_sd,
+            noise_df=posterior["noise_df"].transpose("target", "sample").values,
+        )
+
+    def base_loss(self, domain: str, size: float, target: Target) -> Float[np.ndarray, " draw"]:
+        """Loss of the base model of this size on the target's validation set, one value a draw.
+
+        Where the table has one base of that size this is its measured loss, the same for every draw; elsewhere it is drawn from
+        the power law through the measured ones (see model/base.py).
+        """
+        return base_loss_draws(
+            self.table, domain, size, target, self.size, self.rng("base", domain, target, repr(float(size)))
+        )
+
+    def point(self, size: float, tokens: float, share: Any, base_loss: Any, target: Target) -> Point:
+        """A point in the units of the laws from sizes and tokens as counts."""
+        return Point(
+            size=jnp.asarray(size / BILLION),
+            tokens=jnp.asarray(tokens / BILLION),
+            share=jnp.asarray(share),
+            base_loss=jnp.asarray(base_loss),
+            base_share=jnp.asarray(BASE_SHARE[TARGETS.index(target)]),
+        )
+
+    def rng(self, *labels: str) -> np.random.Generator:
+        """Random numbers that depend on the fit's seed and on ``labels`` alone, so that answers repeat."""
+        return np.random.default_rng([self.seed, *"\x1f".join(labels).encode()])
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one netCDF file, atomically."""
+        path = Path(path)
+        tree = self.tree.copy()
+        frame = self.table.frame()
+        tree["rows"] = xr.DataTree(xr.Dataset({name: ("row", _plain(frame[name])) for name in frame.columns}))
+        tree.attrs |= {
+            "bayescpt_format": FORMAT,
+            "law": self.model.law.name,
+            "model": self.model.describe(),
+            "noise": json.dumps({k: v for k, v in vars(self.model.noise).items()}),
+            "reference": json.dumps(self.reference._asdict()),
+            "digest": self.table.digest,
+            "seed": self.seed,
+            "checks": json.dumps([vars(check) for check in self.checks]),
+            "versions": json.dumps(
+                {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+            ),
+        }
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            tree.to_netcdf(temporary, engine="h5netcdf")
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @classmethod
+    def load(cls, path: str | Path) -> Fit:
+        """Read a fit back. Raises ValueError where the file is no fit, is of another format, or names an unknown law."""
+        path = Path(path)
+        if not path.is_file():
+            raise ValueError(f"no fit at {path}: expected a file written by `bayescpt fit ROWS -o FIT.nc`")
+        try:
+            with xr.open_datatree(path, engine="h5netcdf") as opened:
+                tree = opened.load()
+        except (OSError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"{path} cannot be read as a fit ({error}): write one with `bayescpt fit ROWS -o FIT.nc`"
+            ) from error
+        if tree.attrs.get("bayescpt_format") != FORMAT:
+            found = tree.attrs.get("bayescpt_format", "none")
+            raise ValueError(
+                f"{path} has fit format {found}, this version reads {FORMAT}: fit the rows again"
+            )
+        if tree.attrs["law"] not in LAWS:
+            raise ValueError(
+                f"{path} was fitted with the law '{tree.attrs['law']}'; known are {', '.join(LAWS)}"
+            )
+        columns = tree["rows"].to_dataset()
+        table = Table.from_frame(
+            pd.DataFrame({str(name): values.values for name, values in columns.data_vars.items()})
+        )
+        if table.digest != tree.attrs["digest"]:
+            raise ValueError(
+                f"{path}: its rows do not match the digest they were fitted under; the file was changed"
+            )
+        del tree["rows"]
+        return cls(
+            model=Model(
+                LAWS[tree.attrs["law"]], PartialPooling(), StudentTNoise(**json.loads(tree.attrs["noise"]))
+            ),
+            table=table,
+            reference=Reference(**json.loads(tree.attrs["reference"])),
+            tree=tree,
+            checks=tuple(Check(**fields) for fields in json.loads(tree.attrs["checks"])),
+            seed=int(tree.attrs["seed"]),
+        )
+
+
+def _natural(
+    model: Model, coordinates: Float[np.ndarray, "target draw coordinate"], reference: Reference
+) -> dict[str, Float[Array, "target draw"]]:
+    def one(values: Array, base_share: Array) -> dict[str, Array]:
+        return model.law.natural(values, reference, base_share)
+
+    return jax.vmap(jax.vmap(one, in_axes=(0, None)))(jnp.asarray(coordinates), jnp.asarray(BASE_SHARE))
+
+
+def _plain(column: pd.Series) -> np.ndarray:
+    """A column as netCDF stores it: numbers as they are, text as objects."""
+    return (
+        column.to_numpy(dtype=float)
+        if pd.api.types.is_numeric_dtype(column)
+        else column.astype(str).to_numpy(dtype=object)
+    )

@@ -1,0 +1,142 @@
+"""From a table to a checked fit, and from a model to draws of its prior in the same shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import arviz_base
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import xarray as xr
+from numpyro.infer import Predictive
+
+from bayescpt.data.table import Table
+from bayescpt.fit.checks import check_posterior
+from bayescpt.fit.fit import Fit
+from bayescpt.fit.sample import Sampler, SamplerSettings
+from bayescpt.laws import LAWS, Law, Reference
+from bayescpt.model.layout import Layout, layout_of, reference_of
+from bayescpt.model.model import Model
+from bayescpt.schema import TARGETS
+
+DEFAULT_LAW = "memory"
+
+DIMS = {
+    "coordinates": ["target", "domain", "coordinate"],
+    "population": ["target", "coordinate"],
+    "spread": ["target", "coordinate"],
+    "run_sd": ["target"],
+    "noise_typical": ["target"],
+    "noise_sd": ["target", "domain"],
+    "noise_df": ["target"],
+    "run_offset": ["target", "run"],
+}
+
+
+def law_named(name: str) -> Law:
+    """The law of that name. Raises ValueError naming those on offer."""
+    if name not in LAWS:
+        raise ValueError(f"no law is called '{name}'; on offer: {', '.join(LAWS)}")
+    return LAWS[name]
+
+
+def fit(
+    table: Table,
+    law: str | Law = DEFAULT_LAW,
+    seed: int = 0,
+    settings: SamplerSettings | None = None,
+    sampler: Sampler | None = None,
+) -> Fit:
+    """Sample the hierarchical model of ``law`` on ``table`` with NUTS and check the draws.
+
+    Args:
+        law: a law or its name.
+        seed: of everything random: start values, chains, and later draws of new runs and domains.
+        settings: chains, warm-up, draws.
+        sampler: a compiled sampler to use again; its model and settings then count.
+
+    Raises ValueError where the rows cannot carry the law (for example, no base losses for a law that starts there).
+    """
+    if sampler is None:
+        sampler = Sampler(
+            Model(law_named(law) if isinstance(law, str) else law), settings or SamplerSettings()
+        )
+    model = sampler.model
+    layout, reference = layout_of(table, model.law), reference_of(table)
+    samples = sampler.run(layout.rows, reference, jax.random.key(seed))
+    tree = _tree(model, table, layout, reference, samples.sites, samples.stats)
+    checks = check_posterior(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset())
+    return Fit(model=model, table=table, reference=reference, tree=tree, checks=checks, seed=seed)
+
+
+def prior_fit(table: Table, law: str | Law = DEFAULT_LAW, seed: int = 0, draws: int = 500) -> Fit:
+    """Draws of the prior on the design of ``table``, of the same type as a fit: what the model believes before the losses."""
+    model = Model(law_named(law) if isinstance(law, str) else law)
+    layout, reference = layout_of(table, model.law), reference_of(table)
+    rows = jax.tree.map(jnp.asarray, layout.rows)
+    sites = Predictive(lambda: model(rows, reference, observed=False), num_samples=draws)(
+        jax.random.key(seed)
+    )
+    arrays = {name: np.asarray(value)[None] for name, value in sites.items()}
+    tree = _tree(model, table, layout, reference, arrays, {})
+    return Fit(model=model, table=table, reference=reference, tree=tree, checks=(), seed=seed)
+
+
+def _tree(
+    model: Model,
+    table: Table,
+    layout: Layout,
+    reference: Reference,
+    sites: Mapping[str, np.ndarray],
+    stats: Mapping[str, np.ndarray],
+) -> xr.DataTree:
+    """The draws as an ArviZ DataTree with named coordinates, natural parameters and pointwise log-likelihood included."""
+    posterior = {name: sites[name] for name in DIMS if name != "run_offset"}
+    posterior["run_offset"] = _by_run(sites["run_offset"], layout, len(table.runs))
+    rows = jax.tree.map(jnp.asarray, layout.rows)
+
+    def one(
+        coordinates: jax.Array, offsets: jax.Array, sd: jax.Array, df: jax.Array
+    ) -> tuple[dict[str, jax.Array], jax.Array]:
+        mean = model.expected(coordinates, rows.point, reference) + jnp.take_along_axis(
+            offsets, rows.run, axis=-1
+        )
+        density = dist.StudentT(df[:, None, None], mean, sd[:, :, None]).log_prob(rows.loss)
+        return model.natural(coordinates, reference), density
+
+    over_draws = jax.jit(jax.vmap(jax.vmap(one)))
+    natural, density = over_draws(
+        *(jnp.asarray(sites[n]) for n in ("coordinates", "run_offset", "noise_sd", "noise_df"))
+    )
+    dims = dict(DIMS)
+    for param in model.law.params:
+        posterior[param.name] = np.asarray(natural[param.name])
+        dims[param.name] = ["target", "domain"]
+    flat = np.full((*density.shape[:2], len(table)), np.nan)
+    kept = layout.index >= 0
+    flat[:, :, layout.index[kept]] = np.asarray(density)[:, :, kept]
+
+    coords = {
+        "target": list(TARGETS),
+        "domain": list(table.domains),
+        "run": list(table.runs),
+        "coordinate": [c.name for c in model.law.coordinates],
+        "row_number": np.arange(len(table)),
+    }
+    groups = {"posterior": posterior, "log_likelihood": {"loss": flat}, "observed_data": {"loss": table.loss}}
+    if stats:
+        groups["sample_stats"] = dict(stats)
+    tree = arviz_base.from_dict(groups, coords=coords, dims={**dims, "loss": ["row_number"]})
+    for param in model.law.params:
+        tree["posterior"][param.name].attrs = {"unit": param.unit, "meaning": param.meaning}
+    return tree
+
+
+def _by_run(offsets: np.ndarray, layout: Layout, count: int) -> np.ndarray:
+    """Run offsets (chain, draw, target, domain, slot) as (chain, draw, target, run)."""
+    flat = np.zeros((*offsets.shape[:3], count))
+    domain, slot = np.nonzero(layout.runs >= 0)
+    flat[..., layout.runs[domain, slot]] = offsets[..., domain, slot]
+    return flat

@@ -1,0 +1,181 @@
+"""The memory law: starts at the base's loss, rises while the base's corpus fades from memory, falls as own tokens accrue."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, power
+
+OWN_SOURCE = "rows of the bundled quickstart study and the shape of Fig. 19 of 2505.07796; wide"
+
+
+SHARE_FLOOR = 0.01
+"""eps: keeps the share term finite where nothing of a corpus is left. Only runs at 100 % domain data reach it."""
+
+
+class Memory(Law):
+    """L = L0 + R (1-m) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta].
+
+    L0 is the base's own loss and everything else is what continual pre-training adds to it; n = N over the reference size:
+
+    - d = sqrt(D^2 + w^2) - w: effective tokens. The first steps run at a small learning rate and count quadratically.
+    - m = tau/(d + tau): the base's memory, 1 at the start and fading over tau tokens.
+    - h = s^q (1-m) + h0 m: the share of the target's own corpus in what the model remembers; h0 is that share in the base's
+      training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C nats (the limit gamma -> 0 of D-CPT's
+      share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
+    - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns and falls.
+    - R: what re-warming to a constant learning rate costs at any share.
+
+    At D = 0 it is L0 exactly; dL/ds <= 0 everywhere; at s = 0 nothing is gained and the general loss rises for good; at large
+    D and fixed s it falls as (s^q D)^-beta to a floor that depends on s, so that, s fixed, it is a Chinchilla law in D.
+    """
+
+    name: ClassVar[str] = "memory"
+    reference: ClassVar[str] = (
+        "bayescpt; own work after Que et al. 2024 (2406.01375), Gu et al. 2024 (2407.17467), Wang et al. 2025 (2505.07796)"
+    )
+    equation: ClassVar[str] = (
+        "L = L0 + R(1-m) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
+    )
+    needs_base: ClassVar[bool] = True
+    can_rise: ClassVar[bool] = True
+    params: ClassVar[tuple[Param, ...]] = (
+        Param("R", "nats/token", "rise by re-warming once the base has faded"),
+        Param("C", "nats/token", "worth of an e-fold of the own corpus's share, at the reference size"),
+        Param("G", "nats/token", "worth of endless own tokens, at the reference size"),
+        Param("tau", "billion tokens", "tokens over which the base fades"),
+        Param("w", "billion tokens", "tokens of the onset, about the warm-up"),
+        Param("q", "-", "power of the share: below 1, rare data count for more than their share"),
+        Param("beta", "-", "exponent of own tokens"),
+        Param("nu", "-", "size exponent of C"),
+        Param("mu", "-", "size exponent of G"),
+        Param("size", "billion parameters", "reference size"),
+    )
+    coordinates: ClassVar[tuple[Coordinate, ...]] = (
+        Coordinate(
+            "change",
+            "nats/token",
+            "L - L0 at the reference tokens with an even mix",
+            "2403.08763 table 2: -0.01 to 0.07 with half replay; domains gain 0.1 to 2 nats",
+            general=Prior(0.05, 0.15, 0.1),
+            domain=Prior(-1.0, 0.8, 0.6),
+        ),
+        Coordinate(
+            "log_share_contrast",
+            "log nats/token",
+            "loss at share 1/4 minus loss at share 3/4, at the reference tokens",
+            "2403.08763 table 2: 0.1 to 0.2 nats between 25 and 75 % replay",
+            general=Prior(math.log(0.15), 0.7, 0.5),
+            domain=Prior(math.log(0.2), 0.7, 0.5),
+        ),
+        Coordinate(
+            "logit_share_fraction",
+            "logit",
+            "part of that contrast that is the share itself (C), the rest being own tokens (G)",
+            OWN_SOURCE,
+            general=Prior(0.7, 0.8, 0.4),
+            domain=Prior(1.0, 1.0, 0.5),
+        ),
+        Coordinate(
+            "log_fading",
+            "log",
+            "tau over the reference tokens",
+            "the rise happens in the first tenth of a run (recipes of 2403.08763, Fig. 3)",
+            general=Prior(math.log(0.06), 0.7, 0.3),
+            domain=Prior(math.log(0.15), 0.7, 0.3),
+        ),
+        Coordinate(
+            "log_onset",
+            "log",
+            "w over the reference tokens",
+            "warm-up is 0.5 to 5 % of a run",
+            general=Prior(math.log(0.1), 0.5, 0.25),
+            domain=Prior(math.log(0.15), 0.5, 0.25),
+        ),
+        Coordinate(
+            "log_power",
+            "log",
+            "log of q",
+            OWN_SOURCE,
+            general=Prior(-0.2, 0.25, 0.15),
+            domain=Prior(-0.7, 0.4, 0.25),
+        ),
+        Coordinate(
+            "log_beta",
+            "log",
+            "log of beta",
+            "Chinchilla 0.37; 0.13 to 0.5 in CPT laws (2505.07796)",
+            general=Prior(math.log(0.3), 0.3, 0.1),
+            domain=Prior(math.log(0.3), 0.3, 0.1),
+        ),
+        Coordinate(
+            "share_size_exponent",
+            "-",
+            "nu: how the worth of share changes with size",
+            "damage at a fixed mix grew by 0.2 in log over a 100-fold compute range (Marin #4547): about 0.1",
+            general=Prior(0.0, 0.12, 0.06),
+            domain=Prior(0.0, 0.12, 0.06),
+        ),
+        Coordinate(
+            "progress_size_exponent",
+            "-",
+            "mu: how the worth of own tokens changes with size",
+            OWN_SOURCE,
+            general=Prior(0.0, 0.12, 0.06),
+            domain=Prior(0.0, 0.12, 0.06),
+        ),
+    )
+
+    def natural(
+        self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
+    ) -> dict[str, Scalar]:
+        change, contrast, fraction, fading, onset, exponent, beta, nu, mu = coordinates
+        shape = {
+            "tau": jnp.exp(fading) * reference.tokens,
+            "w": jnp.exp(onset) * reference.tokens,
+            "q": jnp.exp(exponent),
+            "beta": jnp.exp(beta),
+        }
+        faded, *terms = zip(
+            *(_terms(shape, jnp.asarray(reference.tokens), share, base_share) for share in (0.25, 0.5, 0.75)),
+            strict=True,
+        )
+        (held_low, held, held_high), (own_low, own, own_high) = terms
+        nats = jnp.exp(contrast)
+        C = nats * jax.nn.sigmoid(fraction) / (held_high - held_low)
+        G = nats * jax.nn.sigmoid(-fraction) / (own_high - own_low)
+        R = (change + C * held + G * own) / faded[1]
+        return {"R": R, "C": C, "G": G, **shape, "nu": nu, "mu": mu, "size": jnp.asarray(reference.size)}
+
+    def loss(self, theta: Theta, point: Point) -> Scalar:
+        faded, held, own = _terms(theta, point.tokens, point.share, point.base_share)
+        relative = point.size / theta["size"]
+        C, G = theta["C"] * relative ** theta["nu"], theta["G"] * relative ** theta["mu"]
+        return point.base_loss + theta["R"] * faded - C * held - G * own
+
+
+def _terms(
+    theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scalar
+) -> tuple[Scalar, Scalar, Scalar]:
+    """What R, C and G multiply: 1 - m, the log share held, and the progress by own tokens."""
+    tokens = effective_tokens(tokens, theta["w"])
+    memory = theta["tau"] / (tokens + theta["tau"])
+    seen = power(jnp.asarray(share), theta["q"])
+    held = seen * (1 - memory) + base_share * memory
+    log_share = jnp.log((held + SHARE_FLOOR) / (base_share + SHARE_FLOOR))
+    return 1 - memory, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
+
+
+def effective_tokens(tokens: Scalar, onset: Scalar) -> Scalar:
+    """sqrt(D^2 + w^2) - w, written so that nothing cancels for D << w."""
+    return tokens**2 / (jnp.sqrt(tokens**2 + onset**2) + onset)
+
+
+def gained(tokens: Scalar, beta: Scalar) -> Scalar:
+    """1 - (1 + x)^-beta, exact for small x and small beta."""
+    return -jnp.expm1(-beta * jnp.log1p(tokens))
