@@ -1,0 +1,80 @@
+"""Plan continual pre-training: which share of domain data, at which size and token budget, and how sure are we.
+
+Public names load on first use, so that ``import bayescpt`` and ``bayescpt --help`` stay fast and free of JAX.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayescpt.ask import critical_ratio, predict, ratio_under_budget, summarise, summary
+    from bayescpt.ask.horizon import horizon
+    from bayescpt.data import Table, TableError
+    from bayescpt.data.overview import overview
+    from bayescpt.fit import Fit, SamplerSettings, UnreliableFit, fit, prior_fit
+    from bayescpt.laws import LAWS
+
+__all__ = [
+    "LAWS",
+    "Fit",
+    "SamplerSettings",
+    "Table",
+    "TableError",
+    "UnreliableFit",
+    "critical_ratio",
+    "fit",
+    "horizon",
+    "overview",
+    "predict",
+    "prior_fit",
+    "ratio_under_budget",
+    "summarise",
+    "summary",
+]
+
+_HOME = {
+    "LAWS": "laws",
+    "Fit": "fit",
+    "SamplerSettings": "fit",
+    "Table": "data",
+    "TableError": "data",
+    "UnreliableFit": "fit",
+    "critical_ratio": "ask",
+    "fit": "fit",
+    "horizon": "ask.horizon",
+    "overview": "data.overview",
+    "predict": "ask",
+    "prior_fit": "fit",
+    "ratio_under_budget": "ask",
+    "summarise": "ask",
+    "summary": "ask",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Root(ModuleType):
+    """Keeps ``bayescpt.fit`` the function, whichever was imported first.
+
+    The import system binds every submodule to its package, so the subpackage would take the function's name as soon as
+    anything imports it. ``import bayescpt.fit.run`` and ``from bayescpt.fit import ...`` do not need that binding.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Root

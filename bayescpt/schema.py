@@ -41,16 +41,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("tokens", "number", True, "tokens", "tokens seen since the base, all sources together", lower=0),
     Column("target", "text", True, "-", "validation set the loss was measured on: general or domain"),
     Column("loss", "number", True, "nats/token", "mean cross-entropy", lower=0, lower_open=True),
-    Column(
-        "loss_se", "number", False, "nats/token", "standard error of loss over the validation set", lower=0
-    ),
+    Column("loss_se", "number", False, "nats/token", "standard error of loss over the validation set", lower=0),
     Column("base", "text", False, "-", "id of the base checkpoint (default: one base per size)"),
     Column("seed", "integer", False, "-", "seed of the run"),
     Column("flops", "number", False, "FLOP", "training FLOPs spent up to this row", lower=0),
     Column("lr", "number", False, "-", "learning rate at this row", lower=0),
-    Column(
-        "lr_sum", "number", False, "-", "S1: sum of learning rates over the steps since the base", lower=0
-    ),
+    Column("lr_sum", "number", False, "-", "S1: sum of learning rates over the steps since the base", lower=0),
     Column("lr_anneal", "number", False, "-", "S2: annealing area since the base"),
     Column("domain_epochs", "number", False, "epochs", "how often the domain corpus was repeated", lower=0),
 )

@@ -21,29 +21,21 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     many = commands.add_parser("sweep", help="train every run of a study that is not yet trained")
     many.add_argument("study", type=Path, metavar="RUNS.yaml")
-    many.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet"
-    )
+    many.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet")
     many.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
     many.add_argument("--dry-run", action="store_true", help="print runs, tokens and FLOPs, train nothing")
     one = commands.add_parser("run", help="train the one run of a study, with its base")
     one.add_argument("study", type=Path, metavar="SPEC.yaml")
-    one.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet"
-    )
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet")
     corpora = commands.add_parser("corpora", help="what the built-in corpora hold on this machine")
-    corpora.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BUILTIN)}; default: all"
-    )
+    corpora.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BUILTIN)}; default: all")
     corpora.add_argument("--max-bytes", type=int, default=1_000_000, help="read about this much of each")
     return parser
 
 
 def _dry_run(study: Study, console: Console) -> None:
     for spec in study.specs:
-        console.print(
-            f"{spec.run_id:44} {spec.training.tokens:>14,} tokens {spec.flops:10.3g} FLOP", highlight=False
-        )
+        console.print(f"{spec.run_id:44} {spec.training.tokens:>14,} tokens {spec.flops:10.3g} FLOP", highlight=False)
     tokens = sum(spec.training.tokens for spec in study.specs)
     flops = sum(spec.flops for spec in study.specs)
     console.print(f"{len(study.specs)} runs, {tokens:,} tokens, {flops:.3g} FLOP", highlight=False)
@@ -78,9 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         study = read_study(asked.study)
         if asked.command == "run":
             if len(study.runs) != 1:
-                raise ValueError(
-                    f"{asked.study}: expected one run, got {len(study.runs)}; `sweep` trains several"
-                )
+                raise ValueError(f"{asked.study}: expected one run, got {len(study.runs)}; `sweep` trains several")
             return _train(study, asked.out, 1, console)
         if asked.dry_run:
             _dry_run(study, console)

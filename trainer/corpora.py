@@ -90,20 +90,14 @@ def _read_text(file: Path) -> Iterator[str]:
 
 
 def _read_jsonl(file: Path) -> Iterator[str]:
-    with (
-        gzip.open(file, "rt", encoding="utf-8")
-        if file.suffix == ".gz"
-        else file.open(encoding="utf-8") as lines
-    ):
+    with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 text = json.loads(line)["text"]
             except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f"{file}, line {number}: expected an object with 'text', got {error!r}"
-                ) from error
+                raise ValueError(f"{file}, line {number}: expected an object with 'text', got {error!r}") from error
             if not isinstance(text, str):
                 raise ValueError(f"{file}, line {number}: 'text' must be a string, got {type(text).__name__}")
             yield text

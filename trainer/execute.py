@@ -125,9 +125,7 @@ def execute(spec: Spec, data: DataSpec, out: Path, tick: Callable[[int], None] =
     }
     started = time.monotonic()
     record.start(details, resumed=record.checkpoint.exists())
-    for measured in train(
-        model, stream, sources, validation, training, Resume(record.checkpoint, spec.run_id), tick
-    ):
+    for measured in train(model, stream, sources, validation, training, Resume(record.checkpoint, spec.run_id), tick):
         record.append(_rows(spec, plan, measured))
     if isinstance(spec, BaseSpec):
         save_weights(record.weights, model)

@@ -102,9 +102,7 @@ class Transformer(nn.Module):
             # Branches that end in the residual stream are scaled down: its variance must not grow with depth.
             residual = name.endswith(("out.weight", "down.weight"))
             scale = 0.02 if name.startswith(("embedding", "head")) else weight.shape[1] ** -0.5
-            nn.init.normal_(
-                weight, std=scale / (2 * depth) ** 0.5 if residual else scale, generator=generator
-            )
+            nn.init.normal_(weight, std=scale / (2 * depth) ** 0.5 if residual else scale, generator=generator)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         length = tokens_BT.shape[1]

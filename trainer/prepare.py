@@ -74,9 +74,7 @@ def prepare(data: DataSpec, out: Path, names: list[str], say: Callable[[str], No
         names: corpora to pack.
         say: takes one line on what is being done.
     """
-    missing = [
-        name for name in names if not data.shard_path(out, name, VALIDATION).with_suffix(".json").exists()
-    ]
+    missing = [name for name in names if not data.shard_path(out, name, VALIDATION).with_suffix(".json").exists()]
     tokenizer_path = data.tokenizer_path(out)
     needed = set(missing) | (set() if tokenizer_path.exists() else set(data.tokenizer_corpora))
     if not needed:

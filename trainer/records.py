@@ -40,9 +40,7 @@ def check_row(row: Observation) -> None:
             continue
         if not math.isfinite(value):
             faults.append(f"{column.name} = {value} is not finite")
-        elif column.lower is not None and (
-            value < column.lower or (column.lower_open and value == column.lower)
-        ):
+        elif column.lower is not None and (value < column.lower or (column.lower_open and value == column.lower)):
             faults.append(f"{column.name} = {value} is below its bound {column.lower}")
         elif column.upper is not None and value > column.upper:
             faults.append(f"{column.name} = {value} is above its bound {column.upper}")

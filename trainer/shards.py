@@ -75,9 +75,7 @@ def write_shard(path: Path, documents: list[str], tokenizer: TextTokenizer, leng
         )
     size = sum(len(document.encode()) for document in documents)
     fingerprint = hashlib.sha256(stream.tobytes()).hexdigest()
-    header = Header(
-        length, rows, len(stream), len(documents), size, str(stream.dtype), tokenizer.digest, fingerprint
-    )
+    header = Header(length, rows, len(stream), len(documents), size, str(stream.dtype), tokenizer.digest, fingerprint)
     with atomic_path(path.with_name(path.name + ".npy")) as temporary, temporary.open("wb") as file:
         np.save(file, stream)
     write_json(path.with_name(path.name + ".json"), asdict(header))

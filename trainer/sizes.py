@@ -29,9 +29,7 @@ class Size:
             raise ValueError(f"size: the width must be a positive whole number, got {self.width!r}")
         if self.width % HEAD_DIM:
             near = max(1, round(self.width / HEAD_DIM)) * HEAD_DIM
-            raise ValueError(
-                f"size: the width must be a multiple of {HEAD_DIM}, got {self.width}; try {near}"
-            )
+            raise ValueError(f"size: the width must be a multiple of {HEAD_DIM}, got {self.width}; try {near}")
 
     @property
     def depth(self) -> int:

@@ -94,17 +94,11 @@ class Training:
             step = self.batch * self.length
             if self.tokens % step:
                 near = max(1, round(self.tokens / step)) * step
-                faults.append(
-                    f"tokens: expected a multiple of batch * length = {step}, got {self.tokens}; try {near}"
-                )
+                faults.append(f"tokens: expected a multiple of batch * length = {step}, got {self.tokens}; try {near}")
             if self.warmup_tokens >= self.tokens:
-                faults.append(
-                    f"warmup_tokens: must be below tokens ({self.tokens}), got {self.warmup_tokens}"
-                )
+                faults.append(f"warmup_tokens: must be below tokens ({self.tokens}), got {self.warmup_tokens}")
             if self.first_evaluation > self.tokens:
-                faults.append(
-                    f"first_evaluation: must not exceed tokens ({self.tokens}), got {self.first_evaluation}"
-                )
+                faults.append(f"first_evaluation: must not exceed tokens ({self.tokens}), got {self.first_evaluation}")
         raise_faults("training", faults)
 
     @property

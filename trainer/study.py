@@ -75,9 +75,7 @@ class _Faults(list[str]):
             return {}
         if known is not None:
             self.extend(
-                f"{where}: unknown key {key!r}; known are {', '.join(known)}"
-                for key in value
-                if key not in known
+                f"{where}: unknown key {key!r}; known are {', '.join(known)}" for key in value if key not in known
             )
         return {str(key): item for key, item in value.items() if known is None or key in known}
 
@@ -152,9 +150,7 @@ def _grid(top: dict[str, Any], faults: _Faults) -> list[dict[str, Any]]:
     missing = [name for name in GRID[:3] if name not in grid]
     if missing:
         faults.append(f"grid: missing {', '.join(missing)}")
-    axes = {
-        name: faults.sequence(f"grid.{name}", grid.get(name, [0] if name == "seeds" else [])) for name in GRID
-    }
+    axes = {name: faults.sequence(f"grid.{name}", grid.get(name, [0] if name == "seeds" else [])) for name in GRID}
     return [
         {"size": size, "domain": domain, "ratio": ratio, "seed": seed}
         for size in axes["sizes"]

@@ -115,9 +115,7 @@ class _Queue:
 
     def drop_orphans(self) -> list[Spec]:
         """Runs whose base has failed, taken off the queue."""
-        orphans: list[Spec] = [
-            s for s in self.waiting if isinstance(s, RunSpec) and s.base.run_id in self.failed
-        ]
+        orphans: list[Spec] = [s for s in self.waiting if isinstance(s, RunSpec) and s.base.run_id in self.failed]
         self.waiting = [s for s in self.waiting if s not in orphans]
         return orphans
 
@@ -130,9 +128,7 @@ def _locked(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(
-                f"{out}: another sweep is at work here; wait for it or choose another folder"
-            ) from error
+            raise ValueError(f"{out}: another sweep is at work here; wait for it or choose another folder") from error
         yield
 
 

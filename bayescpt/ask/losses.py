@@ -29,9 +29,7 @@ class Losses:
         self.size, self.tokens = size, tokens
         stated = base_loss or {}
         self._fit, self._domain = fit, domain
-        self._base: dict[Target, Float[np.ndarray, " draw"]] = {
-            t: np.full(self.count, v) for t, v in stated.items()
-        }
+        self._base: dict[Target, Float[np.ndarray, " draw"]] = {t: np.full(self.count, v) for t, v in stated.items()}
 
     def base(self, target: Target) -> Float[np.ndarray, " draw"]:
         """Loss of the base model on the target's set."""
@@ -67,9 +65,7 @@ class Losses:
 
 @partial(jax.jit, static_argnums=0)
 def _value(law: Law, theta: dict[str, Array], point: Point) -> Array:
-    return jnp.vectorize(lambda *leaves: law.loss(*_unflatten(theta, leaves)))(
-        *jax.tree.leaves((theta, point))
-    )
+    return jnp.vectorize(lambda *leaves: law.loss(*_unflatten(theta, leaves)))(*jax.tree.leaves((theta, point)))
 
 
 @partial(jax.jit, static_argnums=0)

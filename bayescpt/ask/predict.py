@@ -17,9 +17,7 @@ def check_points(points: pd.DataFrame) -> None:
     """Raise ValueError naming everything that is wrong with a table of points."""
     missing = [name for name in POINT_COLUMNS if name not in points]
     if missing:
-        raise ValueError(
-            f"the points have no column {', '.join(missing)}; needed are {', '.join(POINT_COLUMNS)}"
-        )
+        raise ValueError(f"the points have no column {', '.join(missing)}; needed are {', '.join(POINT_COLUMNS)}")
     faults = []
     for name, bad, wanted in (
         ("target", ~points["target"].isin(TARGETS), "one of general, domain"),
@@ -62,13 +60,9 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             mean = losses.at(target, members["ratio"].to_numpy(dtype=float)[:, None]).T
             draws = losses.draws
             offset = draws.run_sd[index][:, None] * rng.standard_normal(mean.shape)
-            residual = draws.noise_sd[index][:, None] * rng.standard_t(
-                draws.noise_df[index][:, None], mean.shape
-            )
+            residual = draws.noise_sd[index][:, None] * rng.standard_t(draws.noise_df[index][:, None], mean.shape)
             expected[:, where], predictive[:, where] = mean, mean + offset + residual
-    result = xr.Dataset(
-        {"expected": (("sample", "point"), expected), "predictive": (("sample", "point"), predictive)}
-    )
+    result = xr.Dataset({"expected": (("sample", "point"), expected), "predictive": (("sample", "point"), predictive)})
     for name in result:
         result[name].attrs = {"unit": "nats/token"}
     return result

@@ -22,26 +22,20 @@ _TYPE_HELP = {
 def missing_columns(sheet: Sheet) -> Iterator[Fault]:
     found = ", ".join(repr(name) for name in sheet.names) or "no columns"
     for name in sheet.absent:
-        message = (
-            f"expected a column {name!r}, found {found}; rename or add it (required: {', '.join(REQUIRED)})"
-        )
+        message = f"expected a column {name!r}, found {found}; rename or add it (required: {', '.join(REQUIRED)})"
         yield Fault("missing_column", message, name)
 
 
 def repeated_columns(sheet: Sheet) -> Iterator[Fault]:
     for name in sheet.repeated:
         count = sheet.names.count(name)
-        message = (
-            f"expected one column {name!r}, found {count}; keep one, the rest of the checks skip them all"
-        )
+        message = f"expected one column {name!r}, found {count}; keep one, the rest of the checks skip them all"
         yield Fault("repeated_column", message, name)
 
 
 def no_rows(sheet: Sheet) -> Iterator[Fault]:
     if sheet.rows == 0:
-        yield Fault(
-            "no_rows", "expected at least one row, found none; write the measured losses into the table"
-        )
+        yield Fault("no_rows", "expected at least one row, found none; write the measured losses into the table")
 
 
 def wrong_types(sheet: Sheet) -> Iterator[Fault]:
@@ -90,9 +84,7 @@ def out_of_bounds(sheet: Sheet) -> Iterator[Fault]:
         low = "" if column.lower is None else f"{'>' if column.lower_open else '>='} {column.lower:g}"
         high = "" if column.upper is None else f"<= {column.upper:g}"
         bounds = " and ".join(part for part in (low, high) if part)
-        help_ = (
-            f"{column.name} is the {column.meaning}" if column.required else "correct it or drop the column"
-        )
+        help_ = f"{column.name} is the {column.meaning}" if column.required else "correct it or drop the column"
         yield from _cell_fault("out_of_bounds", cells, outside, f"be {bounds}{unit}", help_)
 
 

@@ -55,11 +55,7 @@ class Cells:
         """Finite, within the bounds of the contract, not padded: what rules across rows may use."""
         inside = self.finite & ~self.padded
         if self.column.lower is not None:
-            low = (
-                self.values > self.column.lower
-                if self.column.lower_open
-                else self.values >= self.column.lower
-            )
+            low = self.values > self.column.lower if self.column.lower_open else self.values >= self.column.lower
             inside &= low
         if self.column.upper is not None:
             inside &= self.values <= self.column.upper
@@ -176,9 +172,7 @@ def _filled(column: Column, cells: Iterable[Any], good: Mask) -> np.ndarray:
         values[:] = [str(cell) if ok else "" for cell, ok in zip(cells, good, strict=True)]
         return values
     if column.kind == "number":
-        return np.array(
-            [_float(c) if ok else np.nan for c, ok in zip(cells, good, strict=True)], dtype=np.float64
-        )
+        return np.array([_float(c) if ok else np.nan for c, ok in zip(cells, good, strict=True)], dtype=np.float64)
     return np.array([int(c) if ok else 0 for c, ok in zip(cells, good, strict=True)], dtype=np.int64)
 
 

@@ -84,9 +84,7 @@ def few_ratios(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
                 if len(ratios) == 1
                 else "the shape between and beyond them rests on priors and other domains"
             )
-            yield Finding(
-                "few_ratios", level, f"Domain {domain!r} was trained at ratio {shown} only: {learned}."
-            )
+            yield Finding("few_ratios", level, f"Domain {domain!r} was trained at ratio {shown} only: {learned}.")
 
 
 def ratio_range(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
@@ -96,9 +94,7 @@ def ratio_range(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
         if len(ratios) > 1 and (ratios[0] > SAME_RATIO or ratios[-1] < 1 - SAME_RATIO)
     ]
     if spans:
-        message = (
-            f"Ratios covered: {abbreviated(spans, 'domains')}; an answer outside these is extrapolation."
-        )
+        message = f"Ratios covered: {abbreviated(spans, 'domains')}; an answer outside these is extrapolation."
         yield Finding("ratio_range", Level.INFO, message)
 
 
@@ -224,18 +220,14 @@ def few_domains(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
         yield Finding("one_domain", Level.REVIEW, message)
     idle = [repr(name) for name in table.domains if name not in trained]
     if idle:
-        message = (
-            f"No training rows in {abbreviated(idle, 'domains')}: answers there come from the other domains."
-        )
+        message = f"No training rows in {abbreviated(idle, 'domains')}: answers there come from the other domains."
         yield Finding("untrained_domain", Level.REVIEW, message)
 
 
 def units(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
     for name, largest in (("size", table.size.max()), ("tokens", table.tokens.max())):
         if largest < SMALLEST:
-            message = (
-                f"The largest {name} is {largest:.3g}: the contract counts in ones; is the table in billions?"
-            )
+            message = f"The largest {name} is {largest:.3g}: the contract counts in ones; is the table in billions?"
             yield Finding("suspect_units", Level.REVIEW, message)
 
 

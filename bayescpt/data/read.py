@@ -38,9 +38,7 @@ def read_frame(path: str | Path) -> pd.DataFrame:
         raise _error(path, "file_missing", f"expected a file, but {path} {what}; check the path")
     if not name.endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
         known = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES)
-        raise _error(
-            path, "file_unknown", f"expected a name ending in {known}, got {path.name!r}; convert it"
-        )
+        raise _error(path, "file_unknown", f"expected a name ending in {known}, got {path.name!r}; convert it")
     if path.stat().st_size == 0:
         raise _error(path, "file_empty", "expected a header and rows, got 0 bytes; write the table again")
     return _read_csv(path) if name.endswith(CSV_SUFFIXES) else _read_parquet(path)
@@ -79,9 +77,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         )
         raise TableError([Fault("ragged_row", message, rows=ragged)], source=str(path))
     kinds = {column.name: column.kind for column in COLUMNS}
-    series = [
-        _column([record[i] for record in body], kinds.get(name, "text")) for i, name in enumerate(header)
-    ]
+    series = [_column([record[i] for record in body], kinds.get(name, "text")) for i, name in enumerate(header)]
     frame = pd.concat(series, axis=1) if series else pd.DataFrame()
     frame.columns = pd.Index(header)
     return frame

@@ -106,9 +106,7 @@ def conflicting_base_losses(sheet: Sheet) -> Iterator[Fault]:
         if np.ptp(losses) > BASE_AGREEMENT:
             odd += places
             where = row_list(_numbers(places))
-            parts.append(
-                f"base {base!r} on {domain!r}, {target}: {losses.min():g} to {losses.max():g} in {where}"
-            )
+            parts.append(f"base {base!r} on {domain!r}, {target}: {losses.min():g} to {losses.max():g} in {where}")
     if parts:
         help_ = (
             "evaluate each base once on the same validation set"
@@ -204,6 +202,4 @@ def _label(names: tuple[str, ...], key: tuple[Hashable, ...]) -> str:
 
 
 def _text(value: object) -> str:
-    return (
-        repr(value) if isinstance(value, str) else f"{value:.15g}" if isinstance(value, float) else str(value)
-    )
+    return repr(value) if isinstance(value, str) else f"{value:.15g}" if isinstance(value, float) else str(value)

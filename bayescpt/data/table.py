@@ -77,9 +77,7 @@ class Table:
             view.flags.writeable = False
             object.__setattr__(self, name, view)
         for codes, names in ((self.domain, self.domains), (self.run, self.runs), (self.base, self.bases)):
-            assert rows == 0 or (codes.min() >= 0 and codes.max() < len(names)), (
-                "a code points past its names"
-            )
+            assert rows == 0 or (codes.min() >= 0 and codes.max() < len(names)), "a code points past its names"
 
     def _arrays(self) -> dict[str, np.ndarray]:
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -113,8 +111,7 @@ class Table:
         for name in frame.columns:
             # adding zero makes -0.0 and 0.0 the same text
             values = [
-                None if pd.isna(cell) else cell if isinstance(cell, str) else cell + 0
-                for cell in frame[name].tolist()
+                None if pd.isna(cell) else cell if isinstance(cell, str) else cell + 0 for cell in frame[name].tolist()
             ]
             content.update(json.dumps([name, values], separators=(",", ":")).encode())
         return content.hexdigest()
@@ -157,8 +154,7 @@ class Table:
         mask = np.asarray(mask)
         if mask.dtype != np.bool_ or mask.shape != (len(self),):
             raise ValueError(
-                f"expected a mask of {len(self)} booleans, one for each row, got {mask.dtype} of shape "
-                f"{mask.shape}"
+                f"expected a mask of {len(self)} booleans, one for each row, got {mask.dtype} of shape {mask.shape}"
             )
         per_base = ("base_size", "base_losses", "base_losses_se")
         return replace(self, **{k: a[mask] for k, a in self._arrays().items() if k not in per_base})

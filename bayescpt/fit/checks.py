@@ -79,9 +79,7 @@ def _extreme(statistic: xr.Dataset | xr.DataTree, largest: bool) -> _Extreme:
         flat = values.values.ravel()
         missing = np.isnan(flat)
         # a parameter without the statistic is worse than any value of it
-        position = (
-            int(np.argmax(missing)) if missing.any() else int(flat.argmax() if largest else flat.argmin())
-        )
+        position = int(np.argmax(missing)) if missing.any() else int(flat.argmax() if largest else flat.argmin())
         index = np.unravel_index(position, values.shape)
         labels = ", ".join(
             str(values.coords[dim].values[i]) if dim in values.coords else str(i)

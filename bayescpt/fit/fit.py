@@ -94,8 +94,7 @@ class Fit:
         else:
             rng = self.rng("new domain", domain)
             mean, spread = (
-                posterior[n].transpose("target", "sample", "coordinate").values
-                for n in ("population", "spread")
+                posterior[n].transpose("target", "sample", "coordinate").values for n in ("population", "spread")
             )
             coordinates = mean + spread * rng.standard_normal(mean.shape)
             typical = posterior["noise_typical"].transpose("target", "sample").values
@@ -146,9 +145,7 @@ class Fit:
             "digest": self.table.digest,
             "seed": self.seed,
             "checks": json.dumps([vars(check) for check in self.checks]),
-            "versions": json.dumps(
-                {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
-            ),
+            "versions": json.dumps({name: version(name) for name in PACKAGES} | {"python": platform.python_version()}),
         }
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
@@ -174,26 +171,16 @@ class Fit:
             ) from error
         if tree.attrs.get("bayescpt_format") != FORMAT:
             found = tree.attrs.get("bayescpt_format", "none")
-            raise ValueError(
-                f"{path} has fit format {found}, this version reads {FORMAT}: fit the rows again"
-            )
+            raise ValueError(f"{path} has fit format {found}, this version reads {FORMAT}: fit the rows again")
         if tree.attrs["law"] not in LAWS:
-            raise ValueError(
-                f"{path} was fitted with the law '{tree.attrs['law']}'; known are {', '.join(LAWS)}"
-            )
+            raise ValueError(f"{path} was fitted with the law '{tree.attrs['law']}'; known are {', '.join(LAWS)}")
         columns = tree["rows"].to_dataset()
-        table = Table.from_frame(
-            pd.DataFrame({str(name): values.values for name, values in columns.data_vars.items()})
-        )
+        table = Table.from_frame(pd.DataFrame({str(name): values.values for name, values in columns.data_vars.items()}))
         if table.digest != tree.attrs["digest"]:
-            raise ValueError(
-                f"{path}: its rows do not match the digest they were fitted under; the file was changed"
-            )
+            raise ValueError(f"{path}: its rows do not match the digest they were fitted under; the file was changed")
         del tree["rows"]
         return cls(
-            model=Model(
-                LAWS[tree.attrs["law"]], PartialPooling(), StudentTNoise(**json.loads(tree.attrs["noise"]))
-            ),
+            model=Model(LAWS[tree.attrs["law"]], PartialPooling(), StudentTNoise(**json.loads(tree.attrs["noise"]))),
             table=table,
             reference=Reference(**json.loads(tree.attrs["reference"])),
             tree=tree,

@@ -83,9 +83,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         return (jnp.where(better, proposal, latent), jnp.where(better, damping / 5, damping * 5)), None
 
     def solve(latent: Array, group: _Group) -> tuple[Array, Array, Array]:
-        (latent, _), _ = jax.lax.scan(
-            partial(step, group=group), (latent, jnp.asarray(1e-2)), None, length=INNER
-        )
+        (latent, _), _ = jax.lax.scan(partial(step, group=group), (latent, jnp.asarray(1e-2)), None, length=INNER)
         residual, jacobian, weight = linearise(latent, group)
         precision = jacobian.T @ (weight[:, None] * jacobian)
         used = jnp.sum(weight * group.sd**2 * residual**2)
@@ -125,9 +123,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         scatter = jnp.sum((own - population[:, None]) ** 2 + variance[..., :count], 1)
         # the log-normal prior of the spread weighs as much as 1/sd^2 / 2 observations of it
         weight = 0.5 / SPREAD_SD**2
-        spread = jnp.exp(
-            (domains * 0.5 * jnp.log(scatter / domains) + weight * jnp.log(spread0)) / (domains + weight)
-        )
+        spread = jnp.exp((domains * 0.5 * jnp.log(scatter / domains) + weight * jnp.log(spread0)) / (domains + weight))
         moments = jnp.sum(rows.run_mask * (offset**2 + variance[..., count:]), (1, 2))
         run_sd = jnp.sqrt(moments / jnp.maximum(rows.run_mask.sum((1, 2)), 1) + LEAST_SD**2)
         fitted = latent.shape[-1] - jnp.sum(variance / group.scale**2, -1)
@@ -140,5 +136,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     group = towards(population, spread, run_sd, sd)
     latent, precision, _ = batched(latent, group)
     posterior = precision + jnp.eye(latent.shape[-1]) / group.scale[..., None, :] ** 2
-    root = jnp.linalg.cholesky(jnp.linalg.inv(posterior))
-    return Mode(population, spread, run_sd, sd, latent, Whitening(latent, root))
+    # run offsets are sampled as scores, in units of their standard deviation
+    unit = jnp.ones_like(latent).at[..., count:].set(run_sd[:, None, None])
+    root = jnp.linalg.cholesky(jnp.linalg.inv(posterior)) / unit[..., :, None]
+    return Mode(population, spread, run_sd, sd, latent, Whitening(latent / unit, root))

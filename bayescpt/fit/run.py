@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import arviz_base
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import xarray as xr
+from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer import Predictive
 
 from bayescpt.data.table import Table
@@ -17,7 +19,7 @@ from bayescpt.fit.checks import check_posterior
 from bayescpt.fit.fit import Fit
 from bayescpt.fit.sample import Sampler, SamplerSettings
 from bayescpt.laws import LAWS, Law, Reference
-from bayescpt.model.layout import Layout, layout_of, reference_of
+from bayescpt.model.layout import Layout, Rows, layout_of, reference_of
 from bayescpt.model.model import Model
 from bayescpt.schema import TARGETS
 
@@ -60,9 +62,7 @@ def fit(
     Raises ValueError where the rows cannot carry the law (for example, no base losses for a law that starts there).
     """
     if sampler is None:
-        sampler = Sampler(
-            Model(law_named(law) if isinstance(law, str) else law), settings or SamplerSettings()
-        )
+        sampler = Sampler(Model(law_named(law) if isinstance(law, str) else law), settings or SamplerSettings())
     model = sampler.model
     layout, reference = layout_of(table, model.law), reference_of(table)
     samples = sampler.run(layout.rows, reference, jax.random.key(seed))
@@ -76,12 +76,30 @@ def prior_fit(table: Table, law: str | Law = DEFAULT_LAW, seed: int = 0, draws: 
     model = Model(law_named(law) if isinstance(law, str) else law)
     layout, reference = layout_of(table, model.law), reference_of(table)
     rows = jax.tree.map(jnp.asarray, layout.rows)
-    sites = Predictive(lambda: model(rows, reference, observed=False), num_samples=draws)(
-        jax.random.key(seed)
-    )
+    sites = _prior_sites(model, rows, reference, draws, jax.random.key(seed))
     arrays = {name: np.asarray(value)[None] for name, value in sites.items()}
     tree = _tree(model, table, layout, reference, arrays, {})
     return Fit(model=model, table=table, reference=reference, tree=tree, checks=(), seed=seed)
+
+
+@partial(jax.jit, static_argnames=("model", "draws"))
+def _prior_sites(model: Model, rows: Rows, reference: Reference, draws: int, key: PRNGKeyArray) -> dict[str, Array]:
+    sites = Predictive(lambda: model(rows, reference, observed=False), num_samples=draws)(key)
+    return {name: sites[name] for name in DIMS}  # without the losses, which cost most to draw and are not kept
+
+
+@partial(jax.jit, static_argnames="model")
+def _derived(
+    model: Model, rows: Rows, reference: Reference, coordinates: Array, offsets: Array, sd: Array, df: Array
+) -> tuple[dict[str, Array], Array]:
+    """Natural parameters and pointwise log-likelihood of draws (chain, draw, ...)."""
+
+    def one(coordinates: Array, offsets: Array, sd: Array, df: Array) -> tuple[dict[str, Array], Array]:
+        mean = model.expected(coordinates, rows.point, reference) + jnp.take_along_axis(offsets, rows.run, axis=-1)
+        density = dist.StudentT(df[:, None, None], mean, sd[:, :, None]).log_prob(rows.loss)
+        return model.natural(coordinates, reference), density
+
+    return jax.vmap(jax.vmap(one))(coordinates, offsets, sd, df)
 
 
 def _tree(
@@ -97,19 +115,8 @@ def _tree(
     posterior["run_offset"] = _by_run(sites["run_offset"], layout, len(table.runs))
     rows = jax.tree.map(jnp.asarray, layout.rows)
 
-    def one(
-        coordinates: jax.Array, offsets: jax.Array, sd: jax.Array, df: jax.Array
-    ) -> tuple[dict[str, jax.Array], jax.Array]:
-        mean = model.expected(coordinates, rows.point, reference) + jnp.take_along_axis(
-            offsets, rows.run, axis=-1
-        )
-        density = dist.StudentT(df[:, None, None], mean, sd[:, :, None]).log_prob(rows.loss)
-        return model.natural(coordinates, reference), density
-
-    over_draws = jax.jit(jax.vmap(jax.vmap(one)))
-    natural, density = over_draws(
-        *(jnp.asarray(sites[n]) for n in ("coordinates", "run_offset", "noise_sd", "noise_df"))
-    )
+    sampled = (jnp.asarray(sites[n]) for n in ("coordinates", "run_offset", "noise_sd", "noise_df"))
+    natural, density = _derived(model, rows, reference, *sampled)
     dims = dict(DIMS)
     for param in model.law.params:
         posterior[param.name] = np.asarray(natural[param.name])

@@ -124,7 +124,7 @@ def power(base: Scalar, exponent: Scalar) -> Scalar:
     return jnp.where(positive, safe**exponent, 0.0)
 
 
-def drop(exponent: Scalar, low: float, high: float) -> Scalar:
+def drop(exponent: Scalar, low: float | Scalar, high: float | Scalar) -> Scalar:
     """``low^-exponent - high^-exponent``: what a unit amplitude loses from ``low`` to ``high``."""
     return low**-exponent - high**-exponent
 

@@ -165,7 +165,7 @@ class DCPT(Law):
         return theta["E"] + size_term + data_term + share_term
 
 
-def least_share_amplitude(theta: Theta, tokens_min: float) -> Scalar:
+def least_share_amplitude(theta: Theta, tokens_min: float | Scalar) -> Scalar:
     """C0, the amplitude above which more of its own data lowers a loss at every D >= D_min (appendix E.3).
 
     C0 = B eta (1 + eps)^(gamma + 1) / (gamma D_min^beta), ``tokens_min`` in billions.

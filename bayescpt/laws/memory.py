@@ -19,7 +19,7 @@ SHARE_FLOOR = 0.01
 
 
 class Memory(Law):
-    """L = L0 + R (1-m) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta].
+    """L = L0 + (R + rho L0) D/(D+v) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta].
 
     L0 is the base's own loss and everything else is what continual pre-training adds to it; n = N over the reference size:
 
@@ -29,7 +29,8 @@ class Memory(Law):
       training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C nats (the limit gamma -> 0 of D-CPT's
       share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
     - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns and falls.
-    - R: what re-warming to a constant learning rate costs at any share.
+    - R + rho L0: what the change to the run's own constant learning rate costs (re-warming) or brings, at any share;
+      it settles over v tokens.
 
     At D = 0 it is L0 exactly; dL/ds <= 0 everywhere; at s = 0 nothing is gained and the general loss rises for good; at large
     D and fixed s it falls as (s^q D)^-beta to a floor that depends on s, so that, s fixed, it is a Chinchilla law in D.
@@ -39,17 +40,17 @@ class Memory(Law):
     reference: ClassVar[str] = (
         "bayescpt; own work after Que et al. 2024 (2406.01375), Gu et al. 2024 (2407.17467), Wang et al. 2025 (2505.07796)"
     )
-    equation: ClassVar[str] = (
-        "L = L0 + R(1-m) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
-    )
+    equation: ClassVar[str] = "L = L0 + (R + rho L0) D/(D+v) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
     needs_base: ClassVar[bool] = True
     can_rise: ClassVar[bool] = True
     params: ClassVar[tuple[Param, ...]] = (
-        Param("R", "nats/token", "rise by re-warming once the base has faded"),
+        Param("R", "nats/token", "what the change of learning rate costs, once settled"),
+        Param("rho", "-", "the same, as a fraction of the base's loss"),
         Param("C", "nats/token", "worth of an e-fold of the own corpus's share, at the reference size"),
         Param("G", "nats/token", "worth of endless own tokens, at the reference size"),
         Param("tau", "billion tokens", "tokens over which the base fades"),
         Param("w", "billion tokens", "tokens of the onset, about the warm-up"),
+        Param("v", "billion tokens", "tokens over which the change of learning rate settles"),
         Param("q", "-", "power of the share: below 1, rare data count for more than their share"),
         Param("beta", "-", "exponent of own tokens"),
         Param("nu", "-", "size exponent of C"),
@@ -58,12 +59,12 @@ class Memory(Law):
     )
     coordinates: ClassVar[tuple[Coordinate, ...]] = (
         Coordinate(
-            "change",
-            "nats/token",
-            "L - L0 at the reference tokens with an even mix",
-            "2403.08763 table 2: -0.01 to 0.07 with half replay; domains gain 0.1 to 2 nats",
-            general=Prior(0.05, 0.15, 0.1),
-            domain=Prior(-1.0, 0.8, 0.6),
+            "log_change",
+            "log",
+            "log of L / L0 at the reference, with an even mix",
+            "2403.08763 table 2: 0 to 3 % with half replay; domains lose 5 to 70 % of their loss",
+            general=Prior(0.015, 0.05, 0.03),
+            domain=Prior(-0.5, 0.4, 0.3),
         ),
         Coordinate(
             "log_share_contrast",
@@ -79,7 +80,7 @@ class Memory(Law):
             "part of that contrast that is the share itself (C), the rest being own tokens (G)",
             OWN_SOURCE,
             general=Prior(0.7, 0.8, 0.4),
-            domain=Prior(1.0, 1.0, 0.5),
+            domain=Prior(2.0, 1.2, 0.6),
         ),
         Coordinate(
             "log_fading",
@@ -96,6 +97,14 @@ class Memory(Law):
             "warm-up is 0.5 to 5 % of a run",
             general=Prior(math.log(0.1), 0.5, 0.25),
             domain=Prior(math.log(0.15), 0.5, 0.25),
+        ),
+        Coordinate(
+            "log_settling",
+            "log",
+            "v over the reference tokens",
+            "re-warming moves the loss within the first percents of a run (2403.08763, Fig. 3 and 8)",
+            general=Prior(math.log(0.05), 0.7, 0.3),
+            domain=Prior(math.log(0.05), 0.7, 0.3),
         ),
         Coordinate(
             "log_power",
@@ -134,14 +143,15 @@ class Memory(Law):
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
-        change, contrast, fraction, fading, onset, exponent, beta, nu, mu = coordinates
+        change, contrast, fraction, fading, onset, settling, exponent, beta, nu, mu = coordinates
         shape = {
             "tau": jnp.exp(fading) * reference.tokens,
             "w": jnp.exp(onset) * reference.tokens,
+            "v": jnp.exp(settling) * reference.tokens,
             "q": jnp.exp(exponent),
             "beta": jnp.exp(beta),
         }
-        faded, *terms = zip(
+        settled, *terms = zip(
             *(_terms(shape, jnp.asarray(reference.tokens), share, base_share) for share in (0.25, 0.5, 0.75)),
             strict=True,
         )
@@ -149,31 +159,28 @@ class Memory(Law):
         nats = jnp.exp(contrast)
         C = nats * jax.nn.sigmoid(fraction) / (held_high - held_low)
         G = nats * jax.nn.sigmoid(-fraction) / (own_high - own_low)
-        R = (change + C * held + G * own) / faded[1]
-        return {"R": R, "C": C, "G": G, **shape, "nu": nu, "mu": mu, "size": jnp.asarray(reference.size)}
+        R = (C * held + G * own) / settled[1]
+        rho = jnp.expm1(change) / settled[1]
+        return {"R": R, "rho": rho, "C": C, "G": G, **shape, "nu": nu, "mu": mu, "size": jnp.asarray(reference.size)}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
-        faded, held, own = _terms(theta, point.tokens, point.share, point.base_share)
+        settled, held, own = _terms(theta, point.tokens, point.share, point.base_share)
         relative = point.size / theta["size"]
         C, G = theta["C"] * relative ** theta["nu"], theta["G"] * relative ** theta["mu"]
-        return point.base_loss + theta["R"] * faded - C * held - G * own
+        change = theta["R"] + theta["rho"] * point.base_loss
+        return point.base_loss + change * settled - C * held - G * own
 
 
-def _terms(
-    theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scalar
-) -> tuple[Scalar, Scalar, Scalar]:
-    """What R, C and G multiply: 1 - m, the log share held, and the progress by own tokens."""
-    tokens = effective_tokens(tokens, theta["w"])
+def _terms(theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+    """What R, C and G multiply: the part of the change that has settled, the log share held, progress by own tokens."""
+    settled = tokens / (tokens + theta["v"])
+    # sqrt(D^2 + w^2) - w, written so that nothing cancels for D << w
+    tokens = tokens**2 / (jnp.sqrt(tokens**2 + theta["w"] ** 2) + theta["w"])
     memory = theta["tau"] / (tokens + theta["tau"])
     seen = power(jnp.asarray(share), theta["q"])
     held = seen * (1 - memory) + base_share * memory
     log_share = jnp.log((held + SHARE_FLOOR) / (base_share + SHARE_FLOOR))
-    return 1 - memory, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
-
-
-def effective_tokens(tokens: Scalar, onset: Scalar) -> Scalar:
-    """sqrt(D^2 + w^2) - w, written so that nothing cancels for D << w."""
-    return tokens**2 / (jnp.sqrt(tokens**2 + onset**2) + onset)
+    return settled, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
 
 
 def gained(tokens: Scalar, beta: Scalar) -> Scalar:

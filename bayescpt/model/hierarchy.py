@@ -41,35 +41,25 @@ class PartialPooling:
         """The constants of the law's priors as arrays (target, coordinate)."""
         priors = [[c.prior(target) for c in law.coordinates] for target in TARGETS]
         loc, scale, spread = (
-            jnp.array([[getattr(p, field) for p in row] for row in priors])
-            for field in ("loc", "scale", "spread")
+            jnp.array([[getattr(p, field) for p in row] for row in priors]) for field in ("loc", "scale", "spread")
         )
         return PriorConstants(loc, scale, spread)
 
     def sample(
-        self,
-        law: Law,
-        offset_sd: Float[Array, " target"],
-        domains: int,
-        slots: int,
-        whitening: Whitening | None = None,
+        self, law: Law, domains: int, slots: int, whitening: Whitening | None = None
     ) -> Float[Array, "target domain latent"]:
         """NumPyro sites of the population; returns one latent vector per target and domain.
 
-        A latent vector holds the law's coordinates and then the offsets of the domain's runs, N(0, offset_sd): a level and the
-        mean of its runs' offsets are correlated in the posterior, so they are whitened together where ``whitening`` is given.
+        A latent vector holds the law's coordinates and then standard normal scores of the offsets of the domain's runs: a level
+        and the mean of its runs' offsets are correlated in the posterior, so they are whitened together where ``whitening`` is
+        given. Runs of ten-odd checkpoints say about as much of their offset as its prior does: scores sample well at any scale.
         """
         prior = self.constants(law)
         targets, count = prior.loc.shape
-        spread = numpyro.sample("spread", dist.LogNormal(jnp.log(prior.spread), SPREAD_SD).to_event(2))
-        scale = jnp.concatenate(
-            [
-                jnp.broadcast_to(spread[:, None, :], (targets, domains, count)),
-                jnp.broadcast_to(offset_sd[:, None, None], (targets, domains, slots)),
-            ],
-            axis=-1,
-        )
         population = numpyro.sample("population", dist.Normal(prior.loc, prior.scale).to_event(2))
-        centre = jnp.zeros_like(scale).at[..., :count].set(population[:, None, :])
+        spread = numpyro.sample("spread", dist.LogNormal(jnp.log(prior.spread), SPREAD_SD).to_event(2))
+        shape = (targets, domains, count + slots)
+        centre = jnp.zeros(shape).at[..., :count].set(population[:, None, :])
+        scale = jnp.ones(shape).at[..., :count].set(spread[:, None, :])
         latent = dist.Normal(centre, scale).to_event(3)
         return numpyro.sample("latent", latent) if whitening is None else sample_whitened(latent, whitening)

@@ -72,8 +72,7 @@ def layout_of(table: Table, law: Law) -> Layout:
         )
     targets, domains = len(TARGETS), len(table.domains)
     members = [
-        [np.flatnonzero((table.target == t) & (table.domain == d)) for d in range(domains)]
-        for t in range(targets)
+        [np.flatnonzero((table.target == t) & (table.domain == d)) for d in range(domains)] for t in range(targets)
     ]
     runs_of = [np.unique(table.run[table.domain == d]) for d in range(domains)]
     width = _padded(max(len(m) for row in members for m in row), ROW_BLOCK)
@@ -92,7 +91,7 @@ def layout_of(table: Table, law: Law) -> Layout:
             run_mask[t, d, np.unique(run[t, d, : len(rows)])] = len(rows) > 0
     mask = index >= 0
 
-    def column(values: Float[np.ndarray, " row"], fill: float) -> Float[np.ndarray, "target domain row"]:
+    def column(values: Float[np.ndarray, " table_row"], fill: float) -> Float[np.ndarray, "target domain row"]:
         return np.where(mask, values[index], fill)
 
     typical = reference_of(table)

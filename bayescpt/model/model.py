@@ -35,13 +35,11 @@ class Model:
         """
         targets, domains, width = rows.loss.shape
         noise = self.noise.sample(domains)
-        latent = self.hierarchy.sample(self.law, noise.run_sd, domains, rows.run_mask.shape[-1], whitening)
+        latent = self.hierarchy.sample(self.law, domains, rows.run_mask.shape[-1], whitening)
         count = len(self.law.coordinates)
         coordinates = numpyro.deterministic("coordinates", latent[..., :count])
-        offsets = numpyro.deterministic("run_offset", latent[..., count:])
-        mean = self.expected(coordinates, rows.point, reference) + jnp.take_along_axis(
-            offsets, rows.run, axis=-1
-        )
+        offsets = numpyro.deterministic("run_offset", noise.run_sd[:, None, None] * latent[..., count:])
+        mean = self.expected(coordinates, rows.point, reference) + jnp.take_along_axis(offsets, rows.run, axis=-1)
         assert mean.shape == (targets, domains, width)
         likelihood = dist.StudentT(noise.df[:, None, None], mean, noise.sd[:, :, None]).mask(rows.mask)
         numpyro.sample("loss", likelihood.to_event(3), obs=rows.loss if observed else None)
@@ -67,9 +65,7 @@ class Model:
         """The model in words: equation, priors with units and sources, noise."""
         lines = [f"law {self.law.name}: {self.law.equation}", f"  {self.law.reference}"]
         for coordinate in self.law.coordinates:
-            lines.append(
-                f"  {coordinate.name} [{coordinate.unit}]: {coordinate.meaning}; {coordinate.source}"
-            )
+            lines.append(f"  {coordinate.name} [{coordinate.unit}]: {coordinate.meaning}; {coordinate.source}")
             for target in TARGETS:
                 p = coordinate.prior(target)
                 lines.append(

@@ -44,9 +44,7 @@ class StudentTNoise:
         """NumPyro sites of the noise for ``domains`` domains."""
         targets = len(TARGETS)
         run_sd = numpyro.sample("run_sd", dist.HalfNormal(self.run_scale).expand([targets]).to_event(1))
-        typical = numpyro.sample(
-            "noise_typical", dist.HalfNormal(self.residual_scale).expand([targets]).to_event(1)
-        )
+        typical = numpyro.sample("noise_typical", dist.HalfNormal(self.residual_scale).expand([targets]).to_event(1))
         # centred: dozens of rows a domain pin log sd far better than its population does
         around = dist.Normal(jnp.log(typical)[:, None], self.domain_spread).expand([targets, domains])
         log_sd = numpyro.sample("log_noise_sd", around.to_event(2))

@@ -32,10 +32,7 @@ def sample_whitened(prior: dist.Distribution, whitening: Whitening) -> Float[Arr
     targets, domains, width = whitening.centre.shape
     standard = dist.Normal().expand([width]).to_event(1)
     white = jnp.stack(
-        [
-            jnp.stack([numpyro.sample(white_site(t, d), standard) for d in range(domains)])
-            for t in range(targets)
-        ]
+        [jnp.stack([numpyro.sample(white_site(t, d), standard) for d in range(domains)]) for t in range(targets)]
     )
     latent = whitening.centre + jnp.einsum("tdij,tdj->tdi", whitening.root, white)
     # the constant Jacobian is left out; the standard normal that brought in the sites is taken out again

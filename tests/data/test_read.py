@@ -74,9 +74,7 @@ def test_every_ragged_row_is_named(tmp_path: Path) -> None:
 
 def test_text_ids_stay_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    path.write_text(
-        "\ufeff" + HEADER + "007,NA,1e6,0.10,1000,domain,2.5,9007199254740993,01\n", encoding="utf-8"
-    )
+    path.write_text("\ufeff" + HEADER + "007,NA,1e6,0.10,1000,domain,2.5,9007199254740993,01\n", encoding="utf-8")
     frame = read_frame(path)
     assert frame.columns[0] == "run"
     assert frame.loc[0, ["run", "domain", "note"]].tolist() == ["007", "NA", "01"]

@@ -160,9 +160,7 @@ loss = st.floats(1e-3, 20.0)
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    names=st.lists(text, min_size=2, max_size=2, unique=True), losses=st.lists(loss, min_size=8, max_size=8)
-)
+@given(names=st.lists(text, min_size=2, max_size=2, unique=True), losses=st.lists(loss, min_size=8, max_size=8))
 def test_csv_and_parquet_agree_on_any_names_and_numbers(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], losses: list[float]
 ) -> None:

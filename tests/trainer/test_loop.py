@@ -16,9 +16,7 @@ from trainer.sizes import Size
 from trainer.spec import Training
 from trainer.tokenizer import train_tokenizer
 
-TRAINING = Training(
-    16 * 4 * 30, 16, 4, 3e-3, "cosine", 128, evaluations=5, first_evaluation=128, validation_rows=8
-)
+TRAINING = Training(16 * 4 * 30, 16, 4, 3e-3, "cosine", 128, evaluations=5, first_evaluation=128, validation_rows=8)
 
 
 @pytest.fixture
@@ -109,9 +107,7 @@ def test_divergence_is_an_error_with_its_step(sources: dict[str, Shard]) -> None
 
 
 def test_importing_the_trainer_loads_neither_jax_nor_the_package_beyond_its_schema() -> None:
-    names = [
-        file.stem for file in (Path(__file__).parents[2] / "trainer").glob("*.py") if file.stem != "__init__"
-    ]
+    names = [file.stem for file in (Path(__file__).parents[2] / "trainer").glob("*.py") if file.stem != "__init__"]
     assert "loop" in names
     code = (
         f"import importlib, sys\nfor name in {names!r}: importlib.import_module('trainer.' + name)\n"

@@ -15,9 +15,7 @@ from trainer.spec import BaseSpec, RunSpec, Training
 TRAINING = Training(1024, 16, 4, 1e-3, "constant", 64, first_evaluation=64)
 BASE = BaseSpec(32, 280, "general", "key", 0, TRAINING)
 RUN = RunSpec(BASE, "code", "key2", 0.5, 0, TRAINING)
-ROW = Observation(
-    RUN.run_id, "code", 1, 0.5, 64, "general", 3.0, 0.1, BASE.run_id, 0, 1.0, 1e-3, 0.1, 0.0, 0.2
-)
+ROW = Observation(RUN.run_id, "code", 1, 0.5, 64, "general", 3.0, 0.1, BASE.run_id, 0, 1.0, 1e-3, 0.1, 0.0, 0.2)
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -55,9 +53,7 @@ def test_content_hash_ignores_the_order_of_keys_only() -> None:
         ({"lr_sum": float("inf"), "tokens": -1}, "tokens = -1 is below its bound 0; lr_sum = inf"),
     ],
 )
-def test_bad_rows_are_refused_and_nothing_is_written(
-    tmp_path: Path, change: dict[str, float], told: str
-) -> None:
+def test_bad_rows_are_refused_and_nothing_is_written(tmp_path: Path, change: dict[str, float], told: str) -> None:
     record = Record(tmp_path, RUN)
     record.start({}, resumed=False)
     with pytest.raises(ValueError, match=told):

@@ -14,9 +14,7 @@ Writer = Callable[[dict[str, Any]], Path]
 def test_a_study_is_its_bases_and_the_whole_grid(
     tmp_path: Path, study_content: dict[str, Any], write_study: Writer
 ) -> None:
-    study_content["runs"] = [
-        {"size": 32, "domain": "code", "ratio": 0.3, "seed": 4, "tokens": 1280, "lr": 2e-3}
-    ]
+    study_content["runs"] = [{"size": 32, "domain": "code", "ratio": 0.3, "seed": 4, "tokens": 1280, "lr": 2e-3}]
     study = read_study(write_study(study_content))
     assert [base.width for base in study.bases] == [32]
     assert [(run.ratio, run.seed, run.training.tokens) for run in study.runs] == [
@@ -48,9 +46,7 @@ def test_equal_settings_give_equal_ids_and_changed_text_gives_new_ones(
     assert not set(third[1:]) & set(fourth[1:])
 
 
-def test_every_fault_is_named_at_once(
-    tmp_path: Path, study_content: dict[str, Any], write_study: Writer
-) -> None:
+def test_every_fault_is_named_at_once(tmp_path: Path, study_content: dict[str, Any], write_study: Writer) -> None:
     study_content["corpora"]["poems"] = {"text": "nowhere"}
     study_content["corpora"]["songs"] = {"text": "general", "jsonl": "general", "volume": 3}
     study_content["tokenizer"]["vocab"] = 12
@@ -115,9 +111,7 @@ def test_every_fault_is_named_at_once(
         ({"validation_share": 2}, "validation_share: expected a number between 0 and 1, got 2"),
     ],
 )
-def test_single_faults(
-    tmp_path: Path, study_content: dict[str, Any], change: dict[str, Any], told: str
-) -> None:
+def test_single_faults(tmp_path: Path, study_content: dict[str, Any], change: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError) as refused:
         parse_study({**study_content, **change}, tmp_path)
     assert told in str(refused.value)

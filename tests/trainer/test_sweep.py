@@ -62,9 +62,7 @@ def test_a_sweep_end_to_end_and_its_second_call(
     assert by_ratio[1]["flops"] == 640 * study.bases[0].size.flops_per_token(280)
     bases = pd.read_parquet(out / "bases.parquet")
     assert bases["run"].unique().tolist() == [study.bases[0].run_id]
-    assert np.isclose(
-        bases["loss"].iloc[-1], start.loc[start["target"] == "general", "loss"].iloc[0], rtol=1e-6
-    )
+    assert np.isclose(bases["loss"].iloc[-1], start.loc[start["target"] == "general", "loss"].iloc[0], rtol=1e-6)
 
     provenance = read_json(Record(out, study.runs[0]).folder / "provenance.json")
     assert (provenance["status"], provenance["threads"]) == ("finished", 1)
@@ -88,16 +86,12 @@ def test_a_failing_run_is_recorded_and_the_others_go_on(
     assert main(["sweep", str(path), "--out", str(out), "--workers", "1"]) == 1
     assert f"failed: {diverging.run_id}: DivergedError" in capsys.readouterr().err
     assert Record(out, diverging).status() == "failed"
-    assert (
-        "not finite" in Record(out, diverging).reason() or "gradient norm" in Record(out, diverging).reason()
-    )
+    assert "not finite" in Record(out, diverging).reason() or "gradient norm" in Record(out, diverging).reason()
     assert Record(out, sound).status() == "finished"
     assert set(pd.read_parquet(out / "rows.parquet")["run"]) == {sound.run_id}
 
 
-def test_runs_of_a_failed_base_fail_with_it(
-    tmp_path: Path, study_content: dict[str, Any], write_study: Writer
-) -> None:
+def test_runs_of_a_failed_base_fail_with_it(tmp_path: Path, study_content: dict[str, Any], write_study: Writer) -> None:
     study_content["base"]["validation_rows"] = 100_000
     path, out = write_study(study_content), tmp_path / "out"
     assert main(["sweep", str(path), "--out", str(out), "--workers", "1"]) == 1
@@ -138,9 +132,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_rows_of_an_undisturbed_one(
     assert not record.checkpoint.exists()
 
 
-def test_kill_9_of_a_sweep_loses_no_row(
-    tmp_path: Path, study_content: dict[str, Any], write_study: Writer
-) -> None:
+def test_kill_9_of_a_sweep_loses_no_row(tmp_path: Path, study_content: dict[str, Any], write_study: Writer) -> None:
     study_content["base"]["evaluations"] = study_content["run"]["evaluations"] = 10
     study_content["run"]["tokens"] = 19_200
     study_content["grid"]["ratios"] = [0.3]
@@ -152,11 +144,7 @@ def test_kill_9_of_a_sweep_loses_no_row(
     deadline = time.monotonic() + 60
     while not files and time.monotonic() < deadline:
         time.sleep(0.02)
-        files = [
-            out / "runs" / i / "rows.parquet"
-            for i in run_ids
-            if (out / "runs" / i / "checkpoint.pt").exists()
-        ]
+        files = [out / "runs" / i / "rows.parquet" for i in run_ids if (out / "runs" / i / "checkpoint.pt").exists()]
     os.kill(sweep.pid, signal.SIGKILL)
     sweep.wait()
     assert files

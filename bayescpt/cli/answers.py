@@ -1,0 +1,134 @@
+"""``bayescpt cmr`` and ``bayescpt ratio``: a largest ratio, with its interval and how far it is from the data."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayescpt.cli.check import short
+from bayescpt.cli.options import (
+    Accept,
+    BaseLoss,
+    Debug,
+    Domain,
+    FitFile,
+    Json,
+    Size,
+    Tokens,
+    bounded,
+    count,
+    forgetting,
+)
+from bayescpt.cli.session import Gather, InputError, Session, session
+from bayescpt.data.faults import Fault
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.console import Console
+
+    from bayescpt.fit import Fit
+
+
+def load(path: str, accept: str | None, say: Session) -> Fit:
+    """The fit at ``path``, allowed to answer. Raises InputError where a check failed and nobody accepted that."""
+    from bayescpt.fit import Fit, UnreliableFit
+
+    fit = Fit.load(path)
+    if fit.passed:
+        if accept is not None:
+            say.note(f"{path} passed its checks; --accept is not needed and has no effect")
+        return fit
+    if accept is None:
+        failed = [Fault("unreliable_fit", f"{one.name}: {one.message}") for one in fit.checks if not one.passed]
+        raise InputError(f"{path}: {UnreliableFit(fit.checks)}", failed)
+    say.warn(f"{path} failed its checks; accepted: {accept}")
+    return fit.accept(accept)
+
+
+def cmr(
+    fit: FitFile,
+    domain: Domain,
+    size: Size,
+    tokens: Tokens,
+    tolerance: Annotated[float, typer.Option(metavar="NATS", help="Rise of the general loss that is allowed.")] = 0.05,
+    multiplier: Annotated[
+        float,
+        typer.Option(metavar="LAMBDA", help="Weight of the general loss against the domain's in the turning point."),
+    ] = math.inf,
+    base_loss: BaseLoss = None,
+    accept: Accept = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Critical mixture ratio: the largest that keeps the general loss within tolerance and past its turning point."""
+    with session(json, debug) as say:
+        gather = Gather()
+        numbers = gather(count, "--size", size), gather(count, "--tokens", tokens)
+        gather(bounded, "--tolerance", tolerance, 0)
+        gather(bounded, "--multiplier", multiplier, 0, math.inf, False, True)
+        if base_loss is not None:
+            gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
+        found = gather(load, fit, accept, say)
+        gather.done()
+        from bayescpt.ask import critical_ratio
+
+        _tell(found, critical_ratio(found, domain, *numbers, tolerance, multiplier, base_loss), {}, say)
+
+
+def ratio(
+    fit: FitFile,
+    domain: Domain,
+    size: Size,
+    tokens: Tokens,
+    max_forgetting: Annotated[
+        str, typer.Option(metavar="X", help="Rise of the general loss that is allowed: nats (0.05) or relative (3%).")
+    ],
+    base_loss: BaseLoss = None,
+    accept: Accept = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """The largest ratio under a forgetting budget."""
+    with session(json, debug) as say:
+        gather = Gather()
+        numbers = gather(count, "--size", size), gather(count, "--tokens", tokens)
+        budget = gather(forgetting, "--max-forgetting", max_forgetting)
+        if base_loss is not None:
+            gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
+        found = gather(load, fit, accept, say)
+        gather.done()
+        from bayescpt.ask import ratio_under_budget
+
+        answer = ratio_under_budget(found, domain, *numbers, *budget, base_loss)
+        _tell(found, answer, {"relative": True} if budget[1] else {}, say)
+
+
+def _tell(fit: Fit, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> None:
+    from bayescpt.ask import summary
+    from bayescpt.ask.horizon import horizon, warnings
+
+    told = summary(answer)
+    place = horizon(fit.table, told["domain"], told["size"], told["tokens"])
+    for line in warnings([place]):
+        say.warn(line)
+    accepted = {} if fit.accepted is None else {"accepted": fit.accepted}
+    question = str(answer.attrs["question"])
+    everything = told | extra | place.fields() | accepted
+    say.result(everything, lambda console: draw(question, everything, console))
+
+
+def draw(question: str, told: dict[str, Any], console: Console) -> None:
+    """A ratio with its interval, for a person."""
+    limit = (
+        f"{100 * told['tolerance']:.4g}% of the base's loss" if told.get("relative") else f"{told['tolerance']:g} nats"
+    )
+    lines = [
+        f"{question}: {told['domain']}, size {short(told['size'])}, tokens {short(told['tokens'])}, within {limit}",
+        f"  median {told['q50']:.3f}, 90% interval {told['q05']:.3f} to {told['q95']:.3f}, mean {told['mean']:.3f}",
+        f"  probability that no ratio qualifies {told['p_none']:.3f}, that every ratio does {told['p_all']:.3f}",
+    ]
+    lines += [f"  {name}: {told[name]}" for name in ("note", "accepted") if name in told]
+    for line in lines:
+        console.print(line, soft_wrap=True)

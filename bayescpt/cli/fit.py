@@ -1,0 +1,100 @@
+"""``bayescpt fit``: from rows to a checked posterior in one file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayescpt.cli.files import check_output
+from bayescpt.cli.options import Debug, Json, bounded
+from bayescpt.cli.sampling import in_background, use_devices
+from bayescpt.cli.session import FAILED, Gather, session
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bayescpt.fit import Fit
+
+LEAST_DRAWS = 4
+"""R-hat splits a chain in two and needs two draws in either half."""
+
+
+def fit(
+    rows: Annotated[str, typer.Argument(metavar="ROWS", help="Observation table, CSV or Parquet.")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="FIT.nc", help="Where to write the fit.")],
+    law: Annotated[str, typer.Option(help="Scaling law; an unknown name lists those on offer.")] = "memory",
+    seed: Annotated[int, typer.Option(help="Seed of everything random; at least 0.")] = 0,
+    chains: Annotated[int, typer.Option(help="Chains, in parallel where there are cores.")] = 4,
+    warmup: Annotated[int, typer.Option(help="Draws of each chain to adapt on, then dropped.")] = 700,
+    draws: Annotated[int, typer.Option(help="Draws of each chain to keep.")] = 1000,
+    target_accept: Annotated[float, typer.Option(help="Acceptance to adapt to; towards 0.99 if draws diverge.")] = 0.9,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Posterior and diagnostics. FIT.nc is self-contained: data, model, draws, provenance.
+
+    A fit that fails its checks is written too, and the command exits 1: answers from it need --accept REASON.
+    """
+    with session(json, debug) as say:
+        gather = Gather()
+        path = gather(check_output, out, [rows])
+        gather(bounded, "--seed", seed, 0)
+        gather(bounded, "--chains", chains, 1)
+        gather(bounded, "--warmup", warmup, 1)
+        gather(bounded, "--draws", draws, LEAST_DRAWS)
+        gather(bounded, "--target-accept", target_accept, 0, 1, False)
+        use_devices(max(chains, 1))
+        from bayescpt.data import Table
+        from bayescpt.fit import SamplerSettings
+        from bayescpt.fit import fit as sample
+        from bayescpt.fit.run import law_named
+
+        chosen = gather(law_named, law)
+        table = gather(Table.read, rows)
+        gather.done()
+        settings = SamplerSettings(chains, warmup, draws, target_accept)
+        label = f"sampling {chains} x ({warmup} + {draws}) draws of the {law} law on {len(table)} rows"
+        found, seconds = in_background(lambda: sample(table, chosen, seed, settings), label)
+        found.save(path)
+        say.result(
+            {
+                "path": str(path),
+                "law": law,
+                "seed": seed,
+                "chains": chains,
+                "warmup": warmup,
+                "draws": draws,
+                "target_accept": target_accept,
+                "rows": len(table),
+                "domains": list(table.domains),
+                "digest": table.digest,
+                "seconds": round(seconds, 2),
+                "passed": found.passed,
+                "checks": [vars(one) for one in found.checks],
+            },
+            lambda console: draw(found, str(path), seconds, console),
+        )
+        if not found.passed:
+            say.warn(failure(found, str(path)))
+            raise typer.Exit(FAILED)
+
+
+def failure(found: Fit, path: str) -> str:
+    """What is wrong with a fit that failed, and what to do."""
+    failed = [f"  {one.name}: {one.message}" for one in found.checks if not one.passed]
+    head = f"{path} is written, but it failed {len(failed)} of {len(found.checks)} checks:"
+    return "\n".join([head, *failed, "fit again as they say; answers from this file need --accept REASON"])
+
+
+def draw(found: Fit, path: str, seconds: float, console: Console) -> None:
+    """The checks and where the fit is, for a person."""
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid: Any = Grid("check", "", "", box=None, show_header=False, pad_edge=False)
+    for one in found.checks:
+        mark = Text("passed", style="green") if one.passed else Text("FAILED", style="bold red")
+        grid.add_row(one.name, mark, Text(one.message))
+    console.print(grid)
+    console.print(f"{path}: {found.size} draws of the {found.model.law.name} law in {seconds:.0f} s", soft_wrap=True)

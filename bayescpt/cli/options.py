@@ -1,0 +1,72 @@
+"""Options that several commands share, and how their text is read: 1.5B parameters, 0.05 nats, 3%."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout instead of text.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+FitFile = Annotated[str, typer.Argument(metavar="FIT.nc", help="A file written by `bayescpt fit`.")]
+Domain = Annotated[str, typer.Option(help="Domain of the table, or a new one.")]
+Size = Annotated[str, typer.Option(metavar="N", help="Non-embedding parameters: 590720, 1e9, 1.5B, 200M.")]
+Tokens = Annotated[str, typer.Option(metavar="T", help="Tokens of the run, all sources together: 20B, 500M.")]
+Accept = Annotated[
+    str | None, typer.Option(metavar="REASON", help="Answer although the fit failed its checks, for this reason.")
+]
+BaseLoss = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NATS", help="General loss of the base model, where the table has none or the base is another."
+    ),
+]
+
+SUFFIXES = {"": 0, "k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
+"""Powers of ten: thousand, million, billion (also giga), trillion."""
+_COUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e([+-]?[0-9]+))?([kmbgt]?)", re.IGNORECASE)
+
+
+def count(option: str, text: str) -> float:
+    """A count of parameters or tokens: 590720, 1e9, 1.5B, 200M, 10k.
+
+    Raises ValueError unless ``text`` is such a number, finite and at least 1.
+    """
+    match = _COUNT.fullmatch(text.strip())
+    # the suffix joins the exponent as text: 1.1B is the float nearest to 1100000000, not a product of two roundings
+    value = math.nan if match is None else float(f"{match[1]}e{int(match[2] or 0) + SUFFIXES[match[3].lower()]}")
+    if not 1 <= value < math.inf:
+        raise ValueError(f"{option}: expected a count of at least 1 such as 590720, 1e9, 1.5B or 200M, got '{text}'")
+    return value
+
+
+def forgetting(option: str, text: str) -> tuple[float, bool]:
+    """A forgetting budget, 0.05 nats per token or 3% of the base's loss: the number, and whether it is relative.
+
+    Raises ValueError unless it is a finite number of at least 0.
+    """
+    relative = text.strip().endswith("%")
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ValueError(
+            f"{option}: expected nats per token (0.05) or a share of the base's loss (3%), at least 0, got '{text}'"
+        )
+    return (value / 100 if relative else value), relative
+
+
+def bounded(
+    option: str, value: float, low: float, high: float = math.inf, closed_low: bool = True, closed_high: bool = False
+) -> float:
+    """``value`` where it lies between the bounds. Raises ValueError elsewhere, NaN included."""
+    above = value >= low if closed_low else value > low
+    below = value <= high if closed_high else value < high
+    if not (above and below):
+        floor = f"{'at least' if closed_low else 'above'} {low:g}"
+        ceiling = "" if high == math.inf and closed_high else f" and {'at most' if closed_high else 'below'} {high:g}"
+        raise ValueError(f"{option}: expected a number {floor}{ceiling}, got {value:g}")
+    return value

@@ -1,0 +1,213 @@
+"""Do 90 % intervals of the optimal ratio and of the CMR hold? Simulated tables with known answers, refitted 100 times a law.
+
+Each replication draws three domains from a stated population of the law, trains them "on paper" on a small design (2 sizes,
+6 ratios, 5 checkpoints), adds run offsets and Student-t residuals, fits the hierarchical model and asks for domain 0: the ratio under a
+forgetting budget whose true answer is drawn uniformly from (0.15, 0.85), and the CMR at tolerance 0.05 nats. A law is
+calibrated when 80 to 97 of 100 intervals hold the truth (binomial 99.8 % band of a 90 % interval: 79 to 98).
+
+    python benchmarks/coverage.py --law memory --law dcpt --replications 100 --out coverage.jsonl
+
+Resumable: replications already in the file are not run again. Minutes of sampling; not part of the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from bayescpt.ask import critical_ratio, ratio_under_budget, summary
+from bayescpt.ask.search import largest_ratio
+from bayescpt.data.table import Table
+from bayescpt.fit import Sampler, SamplerSettings, fit
+from bayescpt.laws import BILLION, LAWS, Law, Point, Reference
+from bayescpt.model.model import Model
+from bayescpt.schema import TARGETS
+
+SIZES = (1e8, 5e8)
+RATIOS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+TOKENS = tuple(np.geomspace(5e8, 2e10, 5))
+DOMAINS = ("a", "b", "c")
+BASE = {"general": 2.8, "domain": 4.0}
+BELIEVABLE = (0.3, 9.0)
+"""Nats per token: domains whose losses leave this range are drawn again."""
+RUN_SD, NOISE_SD, NOISE_DF = 0.004, 0.006, 6.0
+ASKED = (SIZES[1], TOKENS[-1])
+TOLERANCE = 0.05
+SETTINGS = SamplerSettings(chains=1, warmup=350, draws=400)
+
+
+def reference() -> Reference:
+    """The reference point of the design."""
+    return Reference(
+        size=float(np.sqrt(SIZES[0] * SIZES[1])) / BILLION,
+        tokens=TOKENS[-1] / np.sqrt(10) / BILLION,
+        tokens_min=TOKENS[0] / BILLION,
+    )
+
+
+class Truth:
+    """Known parameters of one domain, and the losses and answers that follow from them."""
+
+    def __init__(self, law: Law, rng: np.random.Generator) -> None:
+        self.law = law
+        self.base = dict(BASE)
+        self.theta = {}
+        for target in TARGETS:
+            priors = [c.prior(target) for c in law.coordinates]
+            # the population the domains come from: prior medians for mean and spread
+            coordinates = np.array([p.loc + p.spread * rng.standard_normal() for p in priors])
+            base_share = jnp.asarray(float(target == "general"))
+            self.theta[target] = law.natural(jnp.asarray(coordinates), reference(), base_share)
+
+    def point(self, target: str, size: float, tokens: Any, ratio: Any) -> Point:
+        tokens, ratio = jnp.broadcast_arrays(jnp.asarray(tokens, float), jnp.asarray(ratio, float))
+        return Point(
+            size=jnp.full(tokens.shape, size / BILLION),
+            tokens=tokens / BILLION,
+            share=ratio if target == "domain" else 1 - ratio,
+            base_loss=jnp.full(tokens.shape, self.base[target]),
+            base_share=jnp.full(tokens.shape, float(target == "general")),
+        )
+
+    def loss(self, target: str, size: float, tokens: Any, ratio: Any) -> np.ndarray:
+        return np.asarray(self.law.loss(self.theta[target], self.point(target, size, tokens, ratio)))
+
+    def critical(self) -> float:
+        """The true CMR: within tolerance at the end and past the turning point, by finite differences in log tokens."""
+        size, tokens = ASKED
+
+        def qualifies(ratio: np.ndarray) -> np.ndarray:
+            end = self.loss("general", size, tokens, ratio)
+            later, before = (self.loss("general", size, tokens * np.exp(h), ratio) for h in (1e-4, -1e-4))
+            return (end <= self.base["general"] + TOLERANCE) & (later <= before)
+
+        return float(largest_ratio(qualifies)[0][0])
+
+
+def believable(law: Law, rng: np.random.Generator) -> Truth:
+    """A truth whose losses stay in the believable range over the whole design."""
+    tokens, ratios = np.meshgrid(TOKENS, RATIOS)
+    while True:
+        truth = Truth(law, rng)
+        losses = np.array([truth.loss(t, size, tokens, ratios) for t in TARGETS for size in SIZES])
+        if losses.min() > BELIEVABLE[0] and losses.max() < BELIEVABLE[1]:
+            return truth
+
+
+def simulate(law: Law, seed: int) -> tuple[Table, Truth]:
+    """A table with known parameters, and the truth of domain 0."""
+    rng = np.random.default_rng([seed, len(law.name)])
+    records, truths = [], []
+    for domain in DOMAINS:
+        truth = believable(law, rng)
+        truths.append(truth)
+        if not law.needs_base:
+            # a law without a base gets one at which the tolerance is met at a ratio within (0.15, 0.85)
+            truth.base["general"] = float(truth.loss("general", *ASKED, rng.uniform(0.15, 0.85))) - TOLERANCE
+        for size in SIZES:
+            for ratio in RATIOS:
+                run = f"{domain}-{size:.0f}-{ratio}"
+                for target in TARGETS:
+                    offset = RUN_SD * rng.standard_normal()
+                    losses = truth.loss(target, size, np.array(TOKENS), ratio) + offset
+                    losses = losses + NOISE_SD * rng.standard_t(NOISE_DF, len(TOKENS))
+                    rows = zip((0.0, *TOKENS), (truth.base[target], *losses), strict=True)
+                    records += [(run, domain, size, ratio, tokens, target, loss) for tokens, loss in rows]
+    frame = pd.DataFrame(records, columns=["run", "domain", "size", "ratio", "tokens", "target", "loss"])
+    return Table.from_frame(frame), truths[0]
+
+
+def replicate(job: tuple[str, int]) -> dict[str, Any]:
+    """One replication: simulate, fit, ask, compare with the truth."""
+    name, seed = job
+    started = time.time()
+    law = LAWS[name]
+    table, truth = simulate(law, seed)
+    fitted = fit(table, seed=seed, sampler=_sampler(name))
+    fitted = fitted if fitted.passed else fitted.accept("one short chain of a simulation study")
+    size, tokens = ASKED
+    aim = float(np.random.default_rng([seed, 1]).uniform(0.15, 0.85))
+    budget = float(truth.loss("general", size, tokens, aim)) - truth.base["general"]
+    stats = fitted.tree["sample_stats"]
+    result: dict[str, Any] = {"law": name, "seed": seed, "divergences": int(stats["diverging"].sum())}
+    if budget >= 0:
+        result["ratio"] = _compare(aim, summary(ratio_under_budget(fitted, "a", size, tokens, budget)))
+    else:
+        # at this ratio the general loss ends below the base: ask with the base stated lower instead of a negative budget
+        stated = truth.base["general"] + budget
+        result["ratio"] = _compare(aim, summary(_shifted(fitted, size, tokens, stated)))
+    result["cmr"] = _compare(truth.critical(), summary(critical_ratio(fitted, "a", size, tokens, TOLERANCE)))
+    return result | {"steps": float(stats["n_steps"].mean()), "seconds": time.time() - started}
+
+
+def _shifted(fitted: Any, size: float, tokens: float, limit: float) -> Any:
+    """Largest ratio with L_g below ``limit``, asked without moving the base that the law starts from."""
+    from bayescpt.ask.answer import ratio_answer
+    from bayescpt.ask.losses import Losses
+
+    losses = Losses(fitted, "a", size, tokens)
+    return ratio_answer("limit", *largest_ratio(lambda ratio: losses.at("general", ratio) <= limit))
+
+
+def _compare(truth: float, answer: dict[str, Any]) -> dict[str, float | bool]:
+    slack = 1e-6  # at a border of [0, 1] truth and quantile may both sit on it
+    covered = answer["q05"] - slack <= truth <= answer["q95"] + slack
+    return {"truth": truth, "q05": answer["q05"], "q50": answer["q50"], "q95": answer["q95"], "covered": bool(covered)}
+
+
+_SAMPLERS: dict[str, Sampler] = {}
+
+
+def _sampler(name: str) -> Sampler:
+    if name not in _SAMPLERS:
+        _SAMPLERS[name] = Sampler(Model(LAWS[name]), SETTINGS)
+    return _SAMPLERS[name]
+
+
+def report(results: list[dict[str, Any]]) -> None:
+    """Print coverage per law and question, and how wide the intervals are."""
+    for law in dict.fromkeys(r["law"] for r in results):
+        mine = [r for r in results if r["law"] == law]
+        for question in ("ratio", "cmr"):
+            answers = [r[question] for r in mine]
+            inside = sum(a["covered"] for a in answers)
+            width = np.median([a["q95"] - a["q05"] for a in answers])
+            error = np.median([abs(a["q50"] - a["truth"]) for a in answers])
+            print(
+                f"{law:>8} {question:>5}: {inside} of {len(answers)} 90 % intervals hold the truth; "
+                f"median width {width:.3f}, median error {error:.3f}"
+            )
+        print(f"{law:>8}: {sum(r['divergences'] for r in mine)} divergences in all, {np.mean([r['steps'] for r in mine]):.0f} steps a draw")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--law", action="append", choices=sorted(LAWS), help="a law to study; repeat for several")
+    parser.add_argument("--replications", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("coverage.jsonl"))
+    options = parser.parse_args()
+    done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    finished = {(r["law"], r["seed"]) for r in done}
+    laws = options.law or list(LAWS)
+    jobs = [(law, seed) for seed in range(options.replications) for law in laws if (law, seed) not in finished]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(options.workers) as pool, options.out.open("a") as stream:
+        for number, result in enumerate(pool.imap_unordered(replicate, jobs), start=1):
+            stream.write(json.dumps(result) + "\n")
+            stream.flush()
+            done.append(result)
+            print(f"{number} of {len(jobs)}: {result['law']} {result['seed']} in {result['seconds']:.0f} s", flush=True)
+    report([r for r in done if r["law"] in laws and r["seed"] < options.replications])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bayescpt.ask import predict, summarise
+from bayescpt.fit import Fit
+
+FALSE_ALARM = 1e-3
+"""Probability that a distribution test fails for another seed although nothing is wrong."""
+
+
+def grid(*domains: str) -> pd.DataFrame:
+    rows = [
+        (domain, size, ratio, tokens, target)
+        for domain in domains
+        for size in (10_000_000, 40_000_000)
+        for tokens in (1e8, 1e9)
+        for target in ("domain", "general")
+        for ratio in (0.2, 0.7)
+    ]
+    return pd.DataFrame(rows, columns=["domain", "size", "ratio", "tokens", "target"])
+
+
+def test_expected_losses_are_the_law_at_every_point(ramp: Fit) -> None:
+    points = grid("law", "code").sample(frac=1, random_state=0)
+    expected = predict(ramp, points)["expected"].values
+    for column, (domain, size, ratio, _, target) in zip(expected.T, points.to_numpy(), strict=True):
+        slope = np.asarray(ramp.draws(domain).theta["a"][0 if target == "general" else 1])
+        base = 3.0 - size / 1e9 + (0.5 if target == "domain" else 0.0)
+        change = slope * ratio if target == "general" else -slope * ratio
+        np.testing.assert_allclose(column, base + change, rtol=1e-12)
+
+
+def test_without_noise_a_new_run_has_the_expected_loss(memory: Fit, altered: Callable[..., Fit]) -> None:
+    answer = predict(altered(memory, run_sd=0.0, noise_sd=0.0), grid("code"))
+    np.testing.assert_array_equal(answer["predictive"], answer["expected"])
+
+
+@pytest.mark.parametrize(
+    ("noise", "distribution"),
+    [({"run_sd": 0.3, "noise_sd": 0.0}, stats.norm(0, 0.3)), ({"run_sd": 0.0, "noise_sd": 0.3}, stats.t(3, 0, 0.3))],
+)
+def test_noise_of_a_new_run(
+    ramp: Fit, altered: Callable[..., Fit], noise: dict[str, float], distribution: stats.rv_continuous
+) -> None:
+    answer = predict(altered(ramp, noise_df=3.0, **noise), grid("code", "law"))
+    errors = (answer["predictive"] - answer["expected"]).values
+    assert stats.kstest(errors.ravel(), distribution.cdf).pvalue > FALSE_ALARM
+
+
+def test_a_new_domain_is_drawn_from_the_population(ramp: Fit, altered: Callable[..., Fit]) -> None:
+    points = pd.DataFrame({"domain": ["poetry"], "size": 1e7, "ratio": 0.5, "tokens": 1e9, "target": "general"})
+    middle = ramp.posterior["population"].sel(target="general").values[0, :, 0]
+    loss = predict(altered(ramp, spread=0.0), points)["expected"].values[:, 0]
+    np.testing.assert_allclose(loss, 2.99 + 0.5 * np.exp(middle), rtol=1e-12)
+    apart = predict(ramp, points)["expected"].values[:, 0]
+    assert np.abs(apart - loss).max() > 0.01
+
+
+def test_summarise_adds_quantiles_to_the_points(memory: Fit) -> None:
+    points = grid("law").assign(note="kept").set_index("note", drop=False)
+    told, draws = summarise(memory, points), predict(memory, points)
+    assert list(told.columns) == [
+        *points.columns,
+        "mean",
+        "sd",
+        "q05",
+        "q50",
+        "q95",
+        "pred_q05",
+        "pred_q50",
+        "pred_q95",
+    ]
+    assert len(points.columns) == 6  # the caller's frame is left alone
+    np.testing.assert_allclose(told["mean"], draws["expected"].mean("sample"))
+    np.testing.assert_allclose(told["sd"], draws["expected"].std("sample", ddof=1))
+    for name, level in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
+        np.testing.assert_allclose(told[name], draws["expected"].quantile(level, "sample"))
+        np.testing.assert_allclose(told[f"pred_{name}"], draws["predictive"].quantile(level, "sample"))
+
+
+def test_answers_repeat_for_the_same_seed_and_not_for_another(memory: Fit) -> None:
+    points = grid("code", "poetry")
+    first, second = predict(memory, points), predict(memory, points)
+    assert first.equals(second)
+    other = predict(replace(memory, seed=9), points)
+    assert not np.array_equal(first["predictive"], other["predictive"])
+
+
+def test_every_fault_of_the_points_is_named(memory: Fit) -> None:
+    points = pd.DataFrame(
+        {
+            "domain": ["code", None, "code", "code"],
+            "size": [1e7, 1e7, -1, "big"],
+            "ratio": [0.5, 1.5, 0.5, np.nan],
+            "tokens": [0, 1e9, np.inf, 1e9],
+            "target": ["general", "General", "domain", "domain"],
+        }
+    )
+    with pytest.raises(ValueError) as caught:
+        predict(memory, points)
+    for told in (
+        "target must be one of general, domain: row 2",
+        "domain must be a name: row 2",
+        "size must be positive: row 3, 4",
+        "tokens must be positive: row 1, 3",
+        "ratio must be within [0, 1]: row 2, 4",
+    ):
+        assert told in str(caught.value)
+    with pytest.raises(ValueError, match="no column tokens, target"):
+        predict(memory, points[["domain", "size", "ratio"]])

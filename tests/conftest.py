@@ -1,0 +1,58 @@
+"""Shapes and types are checked at run time in every test, and a small study is at hand for all of them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from jaxtyping import install_import_hook
+
+# before anything imports these packages
+install_import_hook(["bayescpt.laws", "bayescpt.model", "bayescpt.fit"], "beartype.beartype")
+
+if TYPE_CHECKING:
+    from bayescpt.data.table import Table
+
+SIZES = (1e5, 6e5)
+DOMAINS = ("code", "law")
+RATIOS = (0.0, 0.25, 0.75)
+CHECKPOINTS = (5e3, 3e4, 2e5)
+BASE_LOSSES = {("general", 1e5): 3.09, ("general", 6e5): 2.99, ("domain", 1e5): 4.6, ("domain", 6e5): 4.4}
+STEP = {"code": 0.0, "law": 0.35}
+"""Domain losses differ by domain; the general validation set is one for all."""
+
+
+def study_frame() -> pd.DataFrame:
+    """Rows of a small study: 2 domains, 2 sizes, 3 ratios, 3 checkpoints and the bases."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for domain, size, target in itertools.product(DOMAINS, SIZES, ("general", "domain")):
+        base = BASE_LOSSES[target, size] + (STEP[domain] if target == "domain" else 0.0)
+        common = {"domain": domain, "size": size, "target": target, "base": f"base-{size:g}"}
+        rows.append({"run": f"base-{domain}-{size:g}", "ratio": 0.0, "tokens": 0.0, "loss": base, **common})
+        for ratio, tokens in itertools.product(RATIOS, CHECKPOINTS):
+            own = ratio if target == "domain" else 1 - ratio
+            change = (0.3 - 0.5 * own) * np.log1p(tokens / 2e4) + 0.01 * rng.standard_normal()
+            run = f"{domain}-{size:g}-{ratio:g}"
+            rows.append({"run": run, "ratio": ratio, "tokens": tokens, "loss": base + change, **common})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def study_table() -> Table:
+    """The small study as a table of 72 training rows."""
+    from bayescpt.data.table import Table
+
+    return Table.from_frame(study_frame())
+
+
+@pytest.fixture(scope="session")
+def baseless_table() -> Table:
+    """The same study without a single base loss."""
+    from bayescpt.data.table import Table
+
+    frame = study_frame()
+    return Table.from_frame(frame[frame["tokens"] > 0])

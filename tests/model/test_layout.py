@@ -1,0 +1,82 @@
+"""Every row of a table has one place among the grouped rows, and can be led back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayescpt.data.table import Table
+from bayescpt.laws import BILLION, LAWS
+from bayescpt.model.layout import BASE_SHARE, ROW_BLOCK, RUN_BLOCK, layout_of, reference_of
+from bayescpt.schema import TARGETS
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_every_row_is_led_back_to_the_table(study_table: Table, data: st.DataObject) -> None:
+    rows = len(study_table)
+    kept = data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows).filter(any))
+    table = study_table.select(np.array(kept))
+    grouped, index, runs = layout_of(table, LAWS["memory"])
+    real = index >= 0
+    np.testing.assert_array_equal(np.sort(index[real]), np.arange(len(table)))
+    np.testing.assert_array_equal(grouped.mask, real)
+    back = index[real]
+    target, domain, _ = np.nonzero(real)
+    np.testing.assert_array_equal(target, table.target[back])
+    np.testing.assert_array_equal(domain, table.domain[back])
+    np.testing.assert_array_equal(grouped.loss[real], table.loss[back])
+    np.testing.assert_array_equal(runs[domain, grouped.run[real]], table.run[back])
+    np.testing.assert_array_equal(grouped.point.size[real] * BILLION, table.size[back])
+    np.testing.assert_allclose(grouped.point.tokens[real] * BILLION, table.tokens[back], rtol=1e-15)
+    np.testing.assert_array_equal(grouped.point.share[real], table.share[back])
+    np.testing.assert_array_equal(grouped.point.base_loss[real], table.base_loss[back])
+    np.testing.assert_array_equal(grouped.point.base_share[real], BASE_SHARE[table.target[back]])
+    for t, d in np.ndindex(grouped.run_mask.shape[:2]):
+        of_group = {run for run in table.run[(table.target == t) & (table.domain == d)]}
+        assert {runs[d, slot] for slot in np.flatnonzero(grouped.run_mask[t, d])} == of_group
+
+
+def test_padding_is_finite_and_in_blocks(study_table: Table) -> None:
+    few = study_table.select(np.arange(len(study_table)) < 40)
+    grouped, index, runs = layout_of(few, LAWS["memory"])
+    assert (index < 0).any()
+    assert all(np.isfinite(field).all() for field in (*grouped.point, grouped.loss))
+    assert grouped.loss.shape[-1] % ROW_BLOCK == 0
+    assert runs.shape[-1] % RUN_BLOCK == 0
+    assert grouped.run.max() < runs.shape[-1]
+
+
+def test_a_few_rows_more_keep_the_shapes(study_table: Table) -> None:
+    shapes = {
+        layout_of(study_table.select(np.arange(len(study_table)) < count), LAWS["memory"]).rows.loss.shape
+        for count in (50, 60, len(study_table))
+    }
+    assert len(shapes) == 1
+
+
+def test_a_law_that_starts_at_the_base_refuses_rows_without_one(baseless_table: Table) -> None:
+    with pytest.raises(ValueError, match=r"'memory' starts at the base's loss, and 72 rows have no base loss") as error:
+        layout_of(baseless_table, LAWS["memory"])
+    for base in baseless_table.bases:
+        assert base in str(error.value)
+    assert "tokens = 0" in str(error.value)
+
+
+def test_a_law_without_a_base_takes_them(baseless_table: Table) -> None:
+    grouped = layout_of(baseless_table, LAWS["dcpt"]).rows
+    assert grouped.mask.sum() == len(baseless_table)
+
+
+def test_the_reference_is_the_middle_of_the_table(study_table: Table) -> None:
+    reference = reference_of(study_table)
+    low, high = study_table.size.min() / BILLION, study_table.size.max() / BILLION
+    assert reference.size / low == pytest.approx(high / reference.size)
+    assert reference.tokens * 10 / (study_table.tokens.max() / BILLION) == pytest.approx(np.sqrt(10))
+    assert reference.tokens_min * BILLION == pytest.approx(study_table.tokens.min())
+
+
+def test_the_base_has_seen_the_general_corpus_only() -> None:
+    assert dict(zip(TARGETS, BASE_SHARE, strict=True)) == {"general": 1.0, "domain": 0.0}

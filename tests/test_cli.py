@@ -1,0 +1,501 @@
+"""The command line, in process wherever the process itself is not what is tested."""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from bayescpt.ask import critical_ratio, ratio_under_budget, summarise, summary
+from bayescpt.ask.cmr import TOLERANCE
+from bayescpt.cli import app
+from bayescpt.cli.files import atomic_path, check_output
+from bayescpt.cli.fit import fit as fit_command
+from bayescpt.cli.options import count, forgetting
+from bayescpt.cli.sampling import device_flags, in_background
+from bayescpt.cli.session import write_json
+from bayescpt.data import Table
+from bayescpt.fit import DEFAULT_LAW, Check, Fit, SamplerSettings, prior_fit
+from bayescpt.schema import TARGETS
+
+HEAVY = ("jax", "numpy", "pandas", "xarray", "arviz_base", "arviz_stats", "numpyro", "torch", "matplotlib", "rich")
+KEYS = ["domain", "size", "tokens", "tolerance", "mean", "q05", "q50", "q95", "p_none", "p_all"]
+FAILED = (Check("r_hat", False, "1.2 at beta; wanted below 1.01"), Check("divergences", True, "none"))
+HERE = Path(__file__).parent.parent
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def answer(*arguments: object) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def refusal(*arguments: object, status: int = 2) -> dict[str, Any]:
+    """The error of a command that must fail: JSON and nothing else on stdout, words on stderr."""
+    result = run(*arguments, "--json")
+    assert result.exit_code == status, result.output
+    told = json.loads(result.stdout)
+    assert set(told) == {"error", "message", "faults"}
+    assert told["message"].splitlines()[0] in result.stderr
+    return told
+
+
+def rows() -> pd.DataFrame:
+    """Two domains, two bases, three ratios, two checkpoints."""
+    found = []
+    for domain, size in (("code", 1e5), ("code", 4e5), ("law", 1e5), ("law", 4e5)):
+        for ratio, tokens in ((0.0, 0.0), *((r, t) for r in (0.1, 0.5, 0.9) for t in (5e3, 2e5))):
+            for target in TARGETS:
+                share = ratio if target == "domain" else 1 - ratio
+                start = (3.0 if target == "general" else 4.5) - size / 4e6
+                loss = start + (0 if tokens == 0 else (0.2 - 0.5 * share) * math.log1p(tokens / 2e4))
+                name = f"{domain}-{size:g}-{ratio if tokens else 'base'}"
+                found.append((name, domain, size, ratio, tokens, target, loss))
+    return pd.DataFrame(found, columns=["run", "domain", "size", "ratio", "tokens", "target", "loss"])
+
+
+POINTS = pd.DataFrame(
+    [("code", 1e5, 0.5, 2e5, "general"), ("law", 4e5, 0.25, 2e5, "domain"), ("art", 8e5, 0.25, 2e6, "domain")],
+    columns=["domain", "size", "ratio", "tokens", "target"],
+)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "rows.csv"
+    rows().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def prior(study: Path) -> Fit:
+    return prior_fit(Table.read(study), "memory", seed=5, draws=40)
+
+
+@pytest.fixture(scope="session")
+def good(prior: Fit, study: Path) -> Path:
+    path = study.with_name("good.nc")
+    prior.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bad(prior: Fit, study: Path) -> Path:
+    path = study.with_name("bad.nc")
+    replace(prior, checks=FAILED).save(path)
+    return path
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    path = tmp_path / "points.csv"
+    POINTS.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fit` sets XLA_FLAGS for its process, which is this one: put it back."""
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+
+
+# ---- reading options
+
+
+@given(st.integers(1, 10**6), st.sampled_from([("", 1), ("k", 10**3), ("M", 10**6), ("B", 10**9), ("T", 10**12)]))
+def test_counts(number: int, suffix: tuple[str, int]) -> None:
+    assert count("--size", f"{number}{suffix[0]}") == number * suffix[1]
+    assert count("--size", f" {number}.0{suffix[0].lower()} ") == number * suffix[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("590720", 590720), ("1e9", 1e9), ("1.5B", 1.5e9), ("1.1b", 1.1e9), (".5M", 5e5), ("2.5e-1M", 25e4)],
+)
+def test_counts_in_other_spellings(text: str, value: float) -> None:
+    assert count("--size", text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0.59", "-3", "1,000", "B", "1.5 billion", "nan", "inf", "1e999", "1e9x", "١"]
+)
+def test_what_is_no_count_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="--tokens: expected a count of at least 1"):
+        count("--tokens", text)
+
+
+def test_forgetting_in_nats_and_relative() -> None:
+    assert forgetting("-", "0.05") == (0.05, False)
+    assert forgetting("-", "3%") == (0.03, True)
+    assert forgetting("-", "0") == (0.0, False)
+    for text in ("", "%", "-1%", "nan", "inf", "three", "1e999"):
+        with pytest.raises(ValueError, match="at least 0"):
+            forgetting("-", text)
+
+
+# ---- starting
+
+
+def fresh(code: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE, check=True)
+    return done.stdout.strip()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nsys.argv = ['bayescpt', '--help']\nfrom bayescpt.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print('LOADED', [name for name in {HEAVY} if name in sys.modules])"
+    )
+    printed = fresh(code)
+    assert printed.endswith("LOADED []")
+    assert all(f"  {name} " in printed for name in ("check", "fit", "predict", "cmr", "ratio"))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = f"import sys, bayescpt\ndir(bayescpt)\nprint([name for name in {HEAVY} if name in sys.modules])"
+    assert fresh(code) == "[]"
+
+
+def test_public_names_do_not_depend_on_what_was_imported_first() -> None:
+    code = (
+        "import bayescpt.fit.run, bayescpt\nfrom bayescpt import fit\n"
+        "assert callable(fit) and fit is bayescpt.fit\n"
+        "assert all(getattr(bayescpt, name) is not None for name in bayescpt.__all__)\n"
+        "assert set(bayescpt.__all__) <= set(dir(bayescpt))\n"
+        "from bayescpt.fit import Fit\nassert Fit is bayescpt.Fit\n"
+        "try:\n    bayescpt.nonsense\nexcept AttributeError as error:\n    print(error)"
+    )
+    assert fresh(code) == "module 'bayescpt' has no attribute 'nonsense'"
+
+
+def test_defaults_of_the_command_line_are_those_of_the_library() -> None:
+    defaults = {name: p.default for name, p in inspect.signature(fit_command).parameters.items()}
+    library = SamplerSettings()
+    assert defaults["law"] == DEFAULT_LAW
+    assert [defaults[n] for n in ("chains", "warmup", "draws", "target_accept")] == [
+        library.chains,
+        library.warmup,
+        library.draws,
+        library.target_accept,
+    ]
+    cmr_defaults = {p.name: p.default for p in inspect.signature(critical_ratio).parameters.values()}
+    assert cmr_defaults["tolerance"] == TOLERANCE
+    text = run("cmr", "--help").stdout
+    assert f"[default:\n                       {TOLERANCE}]" in text or f"[default: {TOLERANCE}]" in text
+
+
+def test_usage_errors_are_json_too_and_exit_2() -> None:
+    told = refusal("cmr", "fit.nc", "--domain", "code", "--size", "1M")
+    assert "--tokens" in told["message"]
+    assert told["faults"][0]["code"] == "usage"
+    assert "No such command" in refusal("nonsense")["message"]
+    plain = run("cmr", "fit.nc")
+    assert (plain.exit_code, plain.stdout) == (2, "")
+    assert "Missing option" in plain.stderr
+
+
+# ---- check
+
+
+def test_check(study: Path) -> None:
+    told = answer("check", study)
+    assert (told["rows"], told["runs"], told["base_losses"]) == (48, 12, 8)
+    assert {finding["code"] for finding in told["findings"]} >= {"two_sizes", "ratio_range"}
+    text = run("check", study)
+    assert text.exit_code == 0
+    assert "48 rows of 12 runs" in text.stdout
+    assert "REVIEW two_sizes: " in text.stdout
+    assert "code" in text.stdout
+
+
+def test_check_names_every_fault_with_its_rows(tmp_path: Path) -> None:
+    frame = rows()
+    frame.loc[3, "loss"] = -1.0
+    frame.loc[[5, 7], "target"] = "dom[ain]"
+    path = tmp_path / "broken.csv"
+    frame.to_csv(path, index=False)
+    told = refusal("check", path)
+    assert told["error"] == "unusable_input"
+    assert {(f["code"], f["column"], tuple(f["rows"])) for f in told["faults"]} >= {
+        ("out_of_bounds", "loss", (4,)),
+        ("unknown_target", "target", (6, 8)),
+    }
+    text = run("check", path)
+    assert (text.exit_code, text.stdout) == (2, "")
+    assert "row 4" in text.stderr
+    assert "rows 6, 8" in text.stderr
+
+
+def test_check_without_a_file(tmp_path: Path) -> None:
+    assert refusal("check", tmp_path / "none.csv")["faults"][0]["code"] == "file_missing"
+
+
+def test_markup_in_names_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows().replace({"domain": {"code": "[red]code[/]"}}).to_csv(path, index=False)
+    assert "[red]code[/]" in run("check", path).stdout
+
+
+# ---- answers
+
+
+def test_cmr_is_the_librarys(good: Path, prior: Fit) -> None:
+    told = answer("cmr", good, "--domain", "code", "--size", "0.4M", "--tokens", "200k")
+    assert list(told) == KEYS
+    assert told == summary(critical_ratio(prior, "code", 4e5, 2e5))
+    options = ("--tolerance", 0.2, "--multiplier", 10, "--base-loss", 2.5)
+    told = answer("cmr", good, "--domain", "law", "--size", "4e5", "--tokens", "2e5", *options)
+    assert told == summary(critical_ratio(prior, "law", 4e5, 2e5, 0.2, 10.0, 2.5))
+
+
+def test_ratio_is_the_librarys(good: Path, prior: Fit) -> None:
+    place = ("--domain", "code", "--size", "400k", "--tokens", "200k")
+    told = answer("ratio", good, *place, "--max-forgetting", "0.1")
+    assert told == summary(ratio_under_budget(prior, "code", 4e5, 2e5, 0.1))
+    told = answer("ratio", good, *place, "--max-forgetting", "3%", "--base-loss", 2.5)
+    relative = summary(ratio_under_budget(prior, "code", 4e5, 2e5, 0.03, True, 2.5))
+    assert told == relative | {"relative": True}
+
+
+def test_answers_in_words(good: Path) -> None:
+    place = ("--domain", "code", "--size", "400k", "--tokens", "200k")
+    text = run("ratio", good, *place, "--max-forgetting", "3%")
+    assert text.exit_code == 0
+    assert text.stderr == ""
+    assert "code, size 400,000, tokens 200,000, within 3% of the base's loss" in text.stdout
+    assert "90% interval" in text.stdout
+    assert "within 0.05 nats" in run("cmr", good, *place).stdout
+
+
+def test_what_lies_beyond_the_table_is_said(good: Path) -> None:
+    result = run("cmr", good, "--domain", "art", "--size", "4M", "--tokens", "4M", "--json")
+    told = json.loads(result.stdout)
+    assert list(told) == [*KEYS, "extrapolation", "new_domain"]
+    assert told["extrapolation"] == {"size": 10, "tokens": 20}
+    assert told["new_domain"] is True
+    assert [line.split(":")[1] for line in result.stderr.splitlines()] == [" extrapolation", " new domain"]
+
+
+def test_every_fault_of_a_question_is_named_at_once(tmp_path: Path) -> None:
+    missing = tmp_path / "none.nc"
+    place = ("--domain", "code", "--size", "big", "--tokens", "0")
+    told = refusal("cmr", missing, *place, "--tolerance", "-1", "--multiplier", "0", "--base-loss", "nan")
+    for part in ("--size", "--tokens", "--tolerance", "--multiplier", "--base-loss", "no fit at"):
+        assert sum(part in fault["message"] for fault in told["faults"]) == 1
+    assert len(told["faults"]) == 6
+    told = refusal("ratio", missing, *place, "--max-forgetting", "much")
+    assert len(told["faults"]) == 4
+
+
+def test_a_fit_that_failed_answers_only_for_a_reason(bad: Path, good: Path, points: Path) -> None:
+    place = ("--domain", "code", "--size", "400k", "--tokens", "200k")
+    for question in (
+        ("cmr", bad, *place),
+        ("ratio", bad, *place, "--max-forgetting", 0.1),
+        ("predict", bad, "--at", points),
+    ):
+        told = refusal(*question)
+        assert [fault["code"] for fault in told["faults"]] == ["unreliable_fit"]
+        assert "r_hat: 1.2 at beta" in told["message"]
+        assert "--accept REASON" in told["message"]
+        assert "given" in refusal(*question, "--accept", " ")["message"]
+    result = run("cmr", bad, *place, "--accept", "only a look", "--json")
+    assert json.loads(result.stdout)["accepted"] == "only a look"
+    assert "accepted: only a look" in result.stderr
+    told = answer("cmr", good, *place, "--accept", "needless")
+    assert "accepted" not in told
+    assert {r["accepted"] for r in answer("predict", bad, "--at", points, "--accept", "why")} == {"why"}
+
+
+# ---- predict
+
+
+def test_predict_writes_what_the_library_answers(good: Path, prior: Fit, points: Path, tmp_path: Path) -> None:
+    expected = summarise(prior, POINTS)
+    for name in ("out.csv", "out.csv.gz", "out.parquet"):
+        result = run("predict", good, "--at", points, "-o", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (0, ""), result.output
+        assert "3 points written" in result.stderr
+        read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
+        pd.testing.assert_frame_equal(read(tmp_path / name), expected, check_dtype=False, rtol=1e-12)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.csv", "out.csv.gz", "out.parquet", "points.csv"]
+    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == (tmp_path / "out.csv").read_bytes()
+
+
+def test_predict_as_records(good: Path, prior: Fit, tmp_path: Path) -> None:
+    path = tmp_path / "points.parquet"
+    POINTS.assign(note=["x", None, "y"]).to_parquet(path)
+    told = answer("predict", good, "--at", path)
+    extra = [record.pop(key, None) for record in told for key in ("extrapolation", "new_domain", "note")]
+    assert extra == [None, None, "x", None, None, None, {"size": 2, "tokens": 10}, True, "y"]
+    assert told == summarise(prior, POINTS).to_dict("records")
+
+
+def test_predict_as_a_table(good: Path, prior: Fit, points: Path) -> None:
+    result = run("predict", good, "--at", points)
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == list(summarise(prior, POINTS).columns)
+    assert lines[1].split()[:5] == ["code", "100,000", "0.5", "200,000", "general"]
+    assert f"{summarise(prior, POINTS)['pred_q95'][0]:.4f}" in lines[1]
+
+
+def test_predict_names_every_fault(good: Path, tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    POINTS.assign(ratio=[0.5, 2, 0.5], target="both", domain=["code", "", "law"], mean=1).to_csv(path, index=False)
+    told = refusal("predict", good, "--at", path, "-o", tmp_path / "no" / "out.csv")
+    for part in ("ratio must be within [0, 1]: row 2", "target must be", "blank: row 2", "(mean)", "no folder"):
+        assert part in told["message"]
+    (tmp_path / "empty.csv").write_text("domain,size,ratio,tokens,target\n")
+    assert "at least one point" in refusal("predict", good, "--at", tmp_path / "empty.csv")["message"]
+    assert "ending in" in refusal("predict", good, "--at", path, "-o", tmp_path / "out.xlsx")["message"]
+
+
+def test_predict_overwrites_no_input(good: Path, points: Path) -> None:
+    before = points.read_bytes()
+    assert "overwrite the input" in refusal("predict", good, "--at", points, "-o", points)["message"]
+    assert points.read_bytes() == before
+
+
+# ---- fit
+
+
+def test_fit_refuses_before_it_samples(study: Path, tmp_path: Path) -> None:
+    settings = ("--law", "chinchila", "--chains", 0, "--draws", 3, "--warmup", 0, "--target-accept", 1, "--seed", -1)
+    told = refusal("fit", study, "-o", tmp_path / "no" / "fit.nc", *settings)
+    for part in ("no folder", "no law", "--chains", "--draws", "--warmup", "--target-accept", "--seed"):
+        assert sum(part in fault["message"] for fault in told["faults"]) == 1
+    assert "overwrite the input" in refusal("fit", study, "-o", study)["message"]
+    assert "is a folder" in refusal("fit", study, "-o", tmp_path)["message"]
+    assert "no such" not in refusal("fit", tmp_path / "none.csv", "-o", tmp_path / "fit.nc")["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fit_names_rows_without_a_base(study: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows().query("tokens > 0").to_csv(path, index=False)
+    told = refusal("fit", path, "-o", tmp_path / "fit.nc", "--chains", 1)
+    assert "add rows with tokens = 0" in told["message"]
+    assert not (tmp_path / "fit.nc").exists()
+
+
+def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fit.nc"
+    options = ["--chains", "2", "--warmup", "50", "--draws", "50", "--seed", "1", "--json"]
+    command = [sys.executable, "-m", "bayescpt", "fit", str(study), "-o", str(path), *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, check=False)
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert not told["passed"]
+    assert {c["name"]: c["passed"] for c in told["checks"]}["ess_bulk"] is False  # 100 draws cannot reach 400
+    assert (told["rows"], told["domains"], told["digest"]) == (48, ["code", "law"], Table.read(study).digest)
+    assert done.stderr.startswith("sampling 2 x (50 + 50) draws of the memory law on 48 rows")
+    assert "ess_bulk" in done.stderr
+    assert "--accept REASON" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
+
+    place = ("--domain", "code", "--size", "400k", "--tokens", "200k")
+    assert refusal("cmr", path, *place)["faults"][0]["code"] == "unreliable_fit"
+    answered = answer("cmr", path, *place, "--accept", "a test")
+    assert 0 <= answered["q05"] <= answered["q50"] <= answered["q95"] <= 1
+    assert answered["accepted"] == "a test"
+
+
+def test_a_device_a_chain_and_what_was_there_stays() -> None:
+    assert device_flags("", 4) == "--xla_force_host_platform_device_count=4"
+    assert device_flags("--xla_a=1", 2) == "--xla_a=1 --xla_force_host_platform_device_count=2"
+    assert device_flags("--xla_force_host_platform_device_count=8", 2) == "--xla_force_host_platform_device_count=8"
+
+
+def test_errors_of_the_background_reach_the_foreground() -> None:
+    assert in_background(lambda: 3, "counting")[0] == 3
+    with pytest.raises(ZeroDivisionError):
+        in_background(lambda: 1 // 0, "dividing")
+
+
+# ---- ends
+
+
+@pytest.fixture
+def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    """Make every loading of a fit end with this exception."""
+
+    def arrange(error: BaseException) -> None:
+        def load(path: str) -> Fit:
+            raise error
+
+        monkeypatch.setattr(Fit, "load", load)
+
+    return arrange
+
+
+PLACE = ("--domain", "code", "--size", "400k", "--tokens", "200k")
+
+
+def test_an_unexpected_error_is_one_line_and_a_hint(breaking: Callable[[BaseException], None]) -> None:
+    breaking(KeyError("gone"))
+    result = run("cmr", "fit.nc", *PLACE)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: KeyError: 'gone' (--debug shows the traceback)\n"
+    debugged = run("cmr", "fit.nc", *PLACE, "--debug")
+    assert debugged.exit_code == 1
+    assert "Traceback (most recent call last)" in debugged.stderr
+    told = refusal("cmr", "fit.nc", *PLACE, status=1)
+    assert (told["error"], told["faults"]) == ("failure", [])
+
+
+def test_an_interrupt_exits_130_without_a_traceback(breaking: Callable[[BaseException], None]) -> None:
+    breaking(KeyboardInterrupt())
+    result = run("cmr", "fit.nc", *PLACE)
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
+    assert refusal("cmr", "fit.nc", *PLACE, status=130)["error"] == "interrupted"
+
+
+def test_an_answer_that_is_no_number_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="not a finite number"):
+        write_json({"mean": math.nan})
+    assert capsys.readouterr().out == ""
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+
+    def break_off() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
+    assert path.read_text() == "old"
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_output(str(tmp_path / "a.csv"), []) == tmp_path / "a.csv"
+    monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode == os.W_OK))
+    with pytest.raises(ValueError, match="cannot be written to"):
+        check_output(str(tmp_path / "a.csv"), [])
