@@ -1,9 +1,11 @@
-"""Do 90 % intervals of the optimal ratio and of the CMR hold? Simulated tables with known answers, refitted 100 times a law.
+"""Do 90 % intervals of the optimal ratio and of the CMR hold? Simulated tables with known answers, refitted 100 times
+a law.
 
-Each replication draws three domains from a stated population of the law, trains them "on paper" on a small design (2 sizes,
-6 ratios, 5 checkpoints), adds run offsets and Student-t residuals, fits the hierarchical model and asks for domain 0: the ratio under a
-forgetting budget whose true answer is drawn uniformly from (0.15, 0.85), and the CMR at tolerance 0.05 nats. A law is
-calibrated when 80 to 97 of 100 intervals hold the truth (binomial 99.8 % band of a 90 % interval: 79 to 98).
+Each replication draws three domains from a stated population of the law, trains them "on paper" on a small design (2
+sizes, 6 ratios, 5 checkpoints), adds run offsets and Student-t residuals, fits the hierarchical model and asks for
+domain 0: the ratio under a forgetting budget whose true answer is drawn uniformly from (0.15, 0.85), and the CMR at
+tolerance 0.05 nats. A law is calibrated when 80 to 97 of 100 intervals hold the truth (binomial 99.8 % band of a 90 %
+interval: 79 to 98).
 
     python benchmarks/coverage.py --law memory --law dcpt --replications 100 --out coverage.jsonl
 
@@ -141,7 +143,8 @@ def replicate(job: tuple[str, int]) -> dict[str, Any]:
     if budget >= 0:
         result["ratio"] = _compare(aim, summary(ratio_under_budget(fitted, "a", size, tokens, budget)))
     else:
-        # at this ratio the general loss ends below the base: ask with the base stated lower instead of a negative budget
+        # at this ratio the general loss ends below the base: ask with the base stated lower instead of a negative
+        # budget
         stated = truth.base["general"] + budget
         result["ratio"] = _compare(aim, summary(_shifted(fitted, size, tokens, stated)))
     result["cmr"] = _compare(truth.critical(), summary(critical_ratio(fitted, "a", size, tokens, TOLERANCE)))
@@ -185,7 +188,8 @@ def report(results: list[dict[str, Any]]) -> None:
                 f"{law:>8} {question:>5}: {inside} of {len(answers)} 90 % intervals hold the truth; "
                 f"median width {width:.3f}, median error {error:.3f}"
             )
-        print(f"{law:>8}: {sum(r['divergences'] for r in mine)} divergences in all, {np.mean([r['steps'] for r in mine]):.0f} steps a draw")
+        steps = np.mean([r["steps"] for r in mine])
+        print(f"{law:>8}: {sum(r['divergences'] for r in mine)} divergences, {steps:.0f} steps a draw")
 
 
 def main() -> None:

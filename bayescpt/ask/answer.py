@@ -20,8 +20,8 @@ def ratio_answer(
 ) -> xr.Dataset:
     """A posterior of a largest admissible ratio, as a Dataset over ``sample``.
 
-    ``value`` is the ratio; a draw in which no ratio qualifies has value 0 and is marked in ``none``, one in which every ratio
-    does has value 1 and is marked in ``every``. ``settings`` (domain, size, tokens, ...) become attributes.
+    ``value`` is the ratio; a draw in which no ratio qualifies has value 0 and is marked in ``none``, one in which
+    every ratio does has value 1 and is marked in ``every``. ``settings`` (domain, size, tokens, ...) become attributes.
     """
     answer = xr.Dataset({"value": ("sample", value), "none": ("sample", none), "every": ("sample", every)})
     answer["value"].attrs = {"unit": "share of domain tokens", "question": question}
@@ -32,8 +32,8 @@ def ratio_answer(
 def summary(answer: xr.Dataset) -> dict[str, Any]:
     """Settings, mean, 5, 50 and 95 % quantiles, and the probabilities that no ratio or every ratio qualifies.
 
-    Draws without an admissible ratio count as 0 in mean and quantiles: with none admissible, no domain data at all comes
-    closest. ``p_none`` says how often.
+    Draws without an admissible ratio count as 0 in mean and quantiles: with none admissible, no domain data at all
+    comes closest. ``p_none`` says how often.
     """
     value = answer["value"].values
     low, middle, high = np.quantile(value, QUANTILES)

@@ -29,11 +29,12 @@ def critical_ratio(
     Two conditions at the end of a run of ``tokens`` tokens T (definitions 1 to 3):
 
     1. L_g(T, r) - L_g0 <= eps;
-    2. the turning point T0(r) of F = L_d + lambda L_g has come: dF/dT <= 0 at T. With lambda -> infinity, the default, F is the
-       general loss itself; the paper's lambda lies between 100 and 7000, which is nearly the same. A law with one maximum in T
-       has T0(r) <= T exactly where its slope at T is not positive.
+    2. the turning point T0(r) of F = L_d + lambda L_g has come: dF/dT <= 0 at T. With lambda -> infinity, the
+       default, F is the general loss itself; the paper's lambda lies between 100 and 7000, which is nearly the same.
+       A law with one maximum in T has T0(r) <= T exactly where its slope at T is not positive.
 
-    Under a law that cannot rise the second condition always holds, and the answer is the first one's: attribute ``note`` says so.
+    Under a law that cannot rise the second condition always holds, and the answer is the first one's: attribute
+    ``note`` says so.
     """
     if not tolerance >= 0:
         raise ValueError(f"tolerance must be at least 0 nats, got {tolerance}")

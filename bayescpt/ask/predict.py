@@ -42,10 +42,12 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     """Expected loss and predictive draws at every point, nats per token.
 
     Args:
-        points: columns domain, size, ratio, tokens, target; a domain outside the table is a new one from the population.
+        points: columns domain, size, ratio, tokens, target; a domain outside the table is a new one from the
+        population.
 
-    Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new run, with its run
-    offset and residual. Draws share their parameters across points, so differences between points are honest.
+    Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
+    run, with its run offset and residual. Draws share their parameters across points, so differences between points
+    are honest.
     """
     check_points(points)
     count = len(points)

@@ -21,15 +21,16 @@ def ratio_under_budget(
 ) -> xr.Dataset:
     """Posterior of the largest r with L_g(N, D, r) <= L_g0 + eps, or <= (1 + T) L_g0 where ``relative``.
 
-    L_g is the expected general loss, L_g0 that of the base. Both laws fall in the share of their own corpus, so the largest
-    admissible r is also the one with the least domain loss (Que et al. 2024, 2406.01375, usage 1).
+    L_g is the expected general loss, L_g0 that of the base. Both laws fall in the share of their own corpus, so the
+    largest admissible r is also the one with the least domain loss (Que et al. 2024, 2406.01375, usage 1).
 
     Args:
         size, tokens: parameters N and CPT tokens D.
         max_forgetting: eps in nats per token, or T as a fraction.
         base_loss: L_g0 in nats per token, where the table has none or the base is another.
 
-    Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`. Raises ValueError on impossible settings.
+    Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`. Raises ValueError on impossible
+    settings.
     """
     if not max_forgetting >= 0:
         raise ValueError(f"max_forgetting must be at least 0, got {max_forgetting}")

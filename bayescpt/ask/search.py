@@ -18,9 +18,9 @@ def largest_ratio(
 ) -> tuple[Float[np.ndarray, " draw"], Bool[np.ndarray, " draw"], Bool[np.ndarray, " draw"]]:
     """Largest ratio in [0, 1] at which ``qualifies`` holds, per draw; and whether none or every ratio does.
 
-    ``qualifies`` maps ratios of shape (grid, 1) or (draw,) to booleans of shape (grid, draw) or (draw,). No monotonicity is
-    assumed beyond the grid of 1/128: the largest qualifying grid point is refined towards its neighbour by bisection to 5e-10.
-    Where none qualifies the value is 0.
+    ``qualifies`` maps ratios of shape (grid, 1) or (draw,) to booleans of shape (grid, draw) or (draw,). No
+    monotonicity is assumed beyond the grid of 1/128: the largest qualifying grid point is refined towards its
+    neighbour by bisection to 5e-10. Where none qualifies the value is 0.
     """
     on_grid = qualifies(GRID[:, None])
     none, every = ~on_grid.any(axis=0), on_grid.all(axis=0)

@@ -67,6 +67,7 @@ def bounded(
     below = value <= high if closed_high else value < high
     if not (above and below):
         floor = f"{'at least' if closed_low else 'above'} {low:g}"
-        ceiling = "" if high == math.inf and closed_high else f" and {'at most' if closed_high else 'below'} {high:g}"
+        ceiling = f" and {'at most' if closed_high else 'below'} {high:g}" if high < math.inf else ""
+        ceiling = " and finite" if high == math.inf and not closed_high else ceiling
         raise ValueError(f"{option}: expected a number {floor}{ceiling}, got {value:g}")
     return value

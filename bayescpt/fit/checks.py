@@ -13,7 +13,7 @@ ESS_ABOVE = 400
 """Vehtari et al. 2021 (rank-normalised split R-hat, bulk and tail ESS): 400 draws steady the 5 and 95 % quantiles."""
 
 CHECKED = ("coordinates", "population", "spread", "run_sd", "noise_sd", "noise_df")
-"""Law parameters by their coordinates (rank statistics are the same for any monotone transform) and hyper-parameters."""
+"""Law parameters by their coordinates (rank statistics do not change under monotone maps) and hyper-parameters."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def check_posterior(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[Check, ..
             divergent == 0,
             "none"
             if divergent == 0
-            else f"{divergent} of {stats['diverging'].size} draws diverged: raise --target-accept towards 0.99; if they stay, a "
-            "coordinate is not identified by these rows (see bayescpt check)",
+            else f"{divergent} of {stats['diverging'].size} draws diverged: raise --target-accept towards 0.99; "
+            "if they stay, a coordinate is not identified by these rows (see bayescpt check)",
         )
     ]
     worst = _extreme(arviz_stats.rhat(chosen), largest=True)

@@ -1,4 +1,4 @@
-"""A fit: model, data and draws in one object and one self-contained file. Draws leave it only as labelled posteriors."""
+"""A fit: model, data and draws in one object and one self-contained file. Draws leave it only through the gate."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Draws(NamedTuple):
 class Fit:
     """Posterior (or prior) draws of a model on a table.
 
-    ``tree`` is an ArviZ DataTree: posterior, sample_stats, log_likelihood, observed_data, rows, each with named coordinates.
+    ``tree`` is an ArviZ DataTree: posterior, sample_stats, log_likelihood, observed_data, rows, each with named
+    coordinates.
     """
 
     model: Model
@@ -109,8 +110,8 @@ class Fit:
     def base_loss(self, domain: str, size: float, target: Target) -> Float[np.ndarray, " draw"]:
         """Loss of the base model of this size on the target's validation set, one value a draw.
 
-        Where the table has one base of that size this is its measured loss, the same for every draw; elsewhere it is drawn from
-        the power law through the measured ones (see model/base.py).
+        Where the table has one base of that size this is its measured loss, the same for every draw; elsewhere it is
+        drawn from the power law through the measured ones (see model/base.py).
         """
         return base_loss_draws(
             self.table, domain, size, target, self.size, self.rng("base", domain, target, repr(float(size)))
@@ -140,7 +141,7 @@ class Fit:
             "bayescpt_format": FORMAT,
             "law": self.model.law.name,
             "model": self.model.describe(),
-            "noise": json.dumps({k: v for k, v in vars(self.model.noise).items()}),
+            "noise": json.dumps(vars(self.model.noise)),
             "reference": json.dumps(self.reference._asdict()),
             "digest": self.table.digest,
             "seed": self.seed,
@@ -158,7 +159,7 @@ class Fit:
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:
-        """Read a fit back. Raises ValueError where the file is no fit, is of another format, or names an unknown law."""
+        """Read a fit back. Raises ValueError where the file is no fit, has another format, or an unknown law."""
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"no fit at {path}: expected a file written by `bayescpt fit ROWS -o FIT.nc`")

@@ -72,7 +72,7 @@ def fit(
 
 
 def prior_fit(table: Table, law: str | Law = DEFAULT_LAW, seed: int = 0, draws: int = 500) -> Fit:
-    """Draws of the prior on the design of ``table``, of the same type as a fit: what the model believes before the losses."""
+    """Draws of the prior on the design of ``table``, typed as a fit: what the model believes before the losses."""
     model = Model(law_named(law) if isinstance(law, str) else law)
     layout, reference = layout_of(table, model.law), reference_of(table)
     rows = jax.tree.map(jnp.asarray, layout.rows)
@@ -110,7 +110,7 @@ def _tree(
     sites: Mapping[str, np.ndarray],
     stats: Mapping[str, np.ndarray],
 ) -> xr.DataTree:
-    """The draws as an ArviZ DataTree with named coordinates, natural parameters and pointwise log-likelihood included."""
+    """The draws as an ArviZ DataTree: named coordinates, natural parameters, pointwise log-likelihood."""
     posterior = {name: sites[name] for name in DIMS if name != "run_offset"}
     posterior["run_offset"] = _by_run(sites["run_offset"], layout, len(table.runs))
     rows = jax.tree.map(jnp.asarray, layout.rows)

@@ -54,7 +54,7 @@ class Sampler:
         self._compiled: dict[tuple[int, int], MCMC] = {}
 
     def _mcmc(self, targets: int, domains: int) -> MCMC:
-        """The compiled sampler for this many targets and domains; JAX compiles again by itself where other shapes change."""
+        """The compiled sampler for this many targets and domains; JAX compiles again where other shapes change."""
         if (targets, domains) not in self._compiled:
             settings = self.settings
             # A device per chain lets chains run on several cores; otherwise they advance together on one.
@@ -101,7 +101,7 @@ class Sampler:
 
 
 def starts(mode: Mode, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
-    """Unconstrained starting values, spread over about the posterior so that R-hat can see a chain that went elsewhere."""
+    """Unconstrained starting values, spread over about the posterior so that R-hat can see a chain go astray."""
     targets, domains, width = mode.latent.shape
     keys = iter(jax.random.split(key, 5 + targets * domains))
 

@@ -2,9 +2,9 @@
 
 A law knows nothing of domains, plates or data. It is written in its *natural* parameters, those of its paper
 (:meth:`Law.loss`), and sampled in *coordinates*: unconstrained real numbers that the data see directly, such as the
-log of the nats that eight times the size buys. :meth:`Law.natural` leads from the second to the first. Amplitudes and exponents
-of the natural form are correlated to condition numbers of 1e11; the coordinates are nearly free of that, and a prior
-on "nats bought by ten times the tokens" means the same for any corpus, size and unit.
+log of the nats that eight times the size buys. :meth:`Law.natural` leads from the second to the first. Amplitudes and
+exponents of the natural form are correlated to condition numbers of 1e11; the coordinates are nearly free of that,
+and a prior on "nats bought by ten times the tokens" means the same for any corpus, size and unit.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Prior:
-    """Prior of one coordinate over domains: domain value ~ N(mu, tau), mu ~ N(loc, scale), log tau ~ N(log spread, 0.4)."""
+    """Prior of a coordinate: domain value ~ N(mu, tau), mu ~ N(loc, scale), log tau ~ N(log spread, 0.4)."""
 
     loc: float
     scale: float
@@ -104,7 +104,7 @@ class Law(ABC):
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
-        """Natural parameters from coordinates, for one draw of one domain and of the target with this ``base_share``."""
+        """Natural parameters from coordinates, for one draw of one domain and one target (by its base share)."""
 
     @abstractmethod
     def loss(self, theta: Theta, point: Point) -> Scalar:
@@ -114,19 +114,25 @@ class Law(ABC):
         return f"{type(self).__name__}()"
 
 
+def raised(base: Scalar | float, exponent: Scalar) -> Scalar:
+    """``base ** exponent`` for base > 0 as exp(exponent log base): faster than XLA's general power on a CPU."""
+    return jnp.exp(exponent * jnp.log(base))
+
+
 def power(base: Scalar, exponent: Scalar) -> Scalar:
     """``base ** exponent`` for base >= 0, exponent > 0, with value and gradient 0 (not NaN) at base = 0.
 
-    The gradient with respect to the exponent is base^exponent log(base), whose limit at 0 is 0; taken naively it is 0 x inf.
+    The gradient with respect to the exponent is base^exponent log(base), whose limit at 0 is 0; taken naively it is 0
+    x inf.
     """
     positive = base > 0
     safe = jnp.where(positive, base, 1.0)
-    return jnp.where(positive, safe**exponent, 0.0)
+    return jnp.where(positive, raised(safe, exponent), 0.0)
 
 
 def drop(exponent: Scalar, low: float | Scalar, high: float | Scalar) -> Scalar:
     """``low^-exponent - high^-exponent``: what a unit amplitude loses from ``low`` to ``high``."""
-    return low**-exponent - high**-exponent
+    return raised(low, -exponent) - raised(high, -exponent)
 
 
 def floor_at_zero(value: Scalar, softness: Scalar) -> Scalar:

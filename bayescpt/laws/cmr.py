@@ -1,7 +1,8 @@
 """The published CMR scaling law (Gu et al. 2024, 2407.17467): closed forms of a ratio, kept for comparison.
 
-It is a law of the critical *ratio* per model size and domain, not of a loss, so it is no :class:`bayescpt.laws.base.Law` and
-is not in ``LAWS``: nothing is fitted with it. :func:`bayescpt.ask.cmr.critical_ratio` derives the ratio from laws of the loss.
+It is a law of the critical *ratio* per model size and domain, not of a loss, so it is no
+:class:`bayescpt.laws.base.Law` and is not in ``LAWS``: nothing is fitted with it.
+:func:`bayescpt.ask.cmr.critical_ratio` derives the ratio from laws of the loss.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 UNIT = 0.2
-"""Billions of tokens in the paper's unit of T: T = 100 is 10 thousand steps of 512 x 4096 tokens, about 20B (section 4)."""
+"""Billions of tokens in the paper's unit of T: T = 100 is 10,000 steps of 512 x 4096 tokens, 20B (section 4)."""
 
 Tokens = float | Float[np.ndarray, "*grid"]
 
@@ -29,7 +30,8 @@ def critical_ratio_law(tokens: Tokens, a4: float, s4: float, b3: float) -> Token
 
 
 def two_term_change(tokens: Tokens, a2: float, s2: float, a3: float, s3: float, b2: float) -> Tokens:
-    """dL_gen(T) = a2 T^s2 + a3 T^s3 + b2, the general loss's change along a run at fixed ratio (Eq. 6), in nats per token.
+    """dL_gen(T) = a2 T^s2 + a3 T^s3 + b2, the general loss's change along a run at fixed ratio (Eq. 6), in nats per
+    token.
 
     Args:
         tokens: CPT tokens in billions, > 0; T is tokens / 0.2B.
@@ -44,9 +46,9 @@ def two_term_change(tokens: Tokens, a2: float, s2: float, a3: float, s3: float, 
 def turning_time(a2: float, s2: float, a3: float, s3: float) -> float:
     """Tokens (billions) at which :func:`two_term_change` turns from rising to falling.
 
-    T0 = (-a2 s2 / (a3 s3))^(1 / (s3 - s2)), from d dL_gen / dT = 0: the paper's critical time for lambda -> infinity, where
-    the general loss alone counts. Of two power terms one wins at small T and the other at large T, so there is one such
-    point at most; it is a peak where the term with the smaller exponent rises.
+    T0 = (-a2 s2 / (a3 s3))^(1 / (s3 - s2)), from d dL_gen / dT = 0: the paper's critical time for lambda -> infinity,
+    where the general loss alone counts. Of two power terms one wins at small T and the other at large T, so there is
+    one such point at most; it is a peak where the term with the smaller exponent rises.
 
     Raises ValueError where the change is monotone, or turns from falling to rising.
     """
@@ -55,8 +57,8 @@ def turning_time(a2: float, s2: float, a3: float, s3: float) -> float:
         first, second, s2, s3 = second, first, s3, s2
     if s2 == s3 or not (first > 0 > second):
         raise ValueError(
-            "the change never turns from rising to falling: expected the term with the smaller exponent to rise (a s > 0) and "
-            f"the other to fall (a s < 0), got a s = {first:g} at exponent {s2:g} and {second:g} at exponent {s3:g}"
+            "the change never turns from rising to falling: expected the term with the smaller exponent to rise "
+            f"(a s > 0) and the other to fall (a s < 0), got a s = {first:g} at {s2:g} and {second:g} at {s3:g}"
         )
     return float(UNIT * (-first / second) ** (1 / (s3 - s2)))
 

@@ -21,6 +21,7 @@ from bayescpt.laws.base import (
     drop,
     floor_at_zero,
     power,
+    raised,
 )
 
 MIDDLE_SHARE = 0.5
@@ -34,8 +35,9 @@ class DCPT(Law):
     """L = E + A/N^alpha + B s^eta/D^beta + C/(s + eps)^gamma, with eta > 1 and C > C0.
 
     N and D in billions, s the share of the target's own corpus. The two constraints make dL/ds < 0 for every D >= D_min
-    (appendix E.3 of the paper): C0 = B eta (1+eps)^(gamma+1) / (gamma D_min^beta). Here C is sampled and B is the fraction
-    C0/C in (0, 1) of what the constraint allows. The law falls monotonically in D and diverges as D -> 0: it has no base.
+    (appendix E.3 of the paper): C0 = B eta (1+eps)^(gamma+1) / (gamma D_min^beta). Here C is sampled and B is the
+    fraction C0/C in (0, 1) of what the constraint allows. The law falls monotonically in D and diverges as D -> 0: it
+    has no base.
     """
 
     name: ClassVar[str] = "dcpt"
@@ -159,9 +161,9 @@ class DCPT(Law):
         return {"E": E, **theta}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
-        size_term = theta["A"] * point.size ** -theta["alpha"]
-        data_term = theta["B"] * power(point.share, theta["eta"]) * point.tokens ** -theta["beta"]
-        share_term = theta["C"] * (point.share + theta["eps"]) ** -theta["gamma"]
+        size_term = theta["A"] * raised(point.size, -theta["alpha"])
+        data_term = theta["B"] * power(point.share, theta["eta"]) * raised(point.tokens, -theta["beta"])
+        share_term = theta["C"] * raised(point.share + theta["eps"], -theta["gamma"])
         return theta["E"] + size_term + data_term + share_term
 
 
@@ -175,7 +177,8 @@ def least_share_amplitude(theta: Theta, tokens_min: float | Scalar) -> Scalar:
 
 
 def interior_domain_tokens(theta: Theta) -> Scalar:
-    """Domain tokens (billions) below which a mixture beats the pure domain corpus when only these are at hand (usage 2).
+    """Domain tokens (billions) below which a mixture beats the pure domain corpus when only these are at hand (usage
+    2).
 
     With D = D_d / r the domain loss has an interior minimum in r exactly when
     D_d < (B (eta + beta) (1 + eps)^(gamma + 1) / (gamma C))^(1/beta); from dL/dr = 0 at r = 1 (appendix G.2).

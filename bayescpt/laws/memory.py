@@ -1,4 +1,4 @@
-"""The memory law: starts at the base's loss, rises while the base's corpus fades from memory, falls as own tokens accrue."""
+"""The memory law: starts at the base, rises while the base's corpus fades from memory, falls by own tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, power
+from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, power, raised
 
 OWN_SOURCE = "rows of the bundled quickstart study and the shape of Fig. 19 of 2505.07796; wide"
 
@@ -21,26 +21,31 @@ SHARE_FLOOR = 0.01
 class Memory(Law):
     """L = L0 + (R + rho L0) D/(D+v) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta].
 
-    L0 is the base's own loss and everything else is what continual pre-training adds to it; n = N over the reference size:
+    L0 is the base's own loss and everything else is what continual pre-training adds to it; n = N over the reference
+    size:
 
     - d = sqrt(D^2 + w^2) - w: effective tokens. The first steps run at a small learning rate and count quadratically.
     - m = tau/(d + tau): the base's memory, 1 at the start and fading over tau tokens.
-    - h = s^q (1-m) + h0 m: the share of the target's own corpus in what the model remembers; h0 is that share in the base's
-      training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C nats (the limit gamma -> 0 of D-CPT's
-      share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
-    - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns and falls.
+    - h = s^q (1-m) + h0 m: the share of the target's own corpus in what the model remembers; h0 is that share in the
+      base's training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C nats (the limit gamma
+      -> 0 of D-CPT's share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
+    - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns
+      and falls.
     - R + rho L0: what the change to the run's own constant learning rate costs (re-warming) or brings, at any share;
       it settles over v tokens.
 
-    At D = 0 it is L0 exactly; dL/ds <= 0 everywhere; at s = 0 nothing is gained and the general loss rises for good; at large
-    D and fixed s it falls as (s^q D)^-beta to a floor that depends on s, so that, s fixed, it is a Chinchilla law in D.
+    At D = 0 it is L0 exactly; dL/ds <= 0 everywhere; at s = 0 nothing is gained and the general loss rises for good;
+    at large D and fixed s it falls as (s^q D)^-beta to a floor that depends on s, so that, s fixed, it is a
+    Chinchilla law in D.
     """
 
     name: ClassVar[str] = "memory"
     reference: ClassVar[str] = (
-        "bayescpt; own work after Que et al. 2024 (2406.01375), Gu et al. 2024 (2407.17467), Wang et al. 2025 (2505.07796)"
+        "own work, after Que et al. 2024 (2406.01375), Gu et al. 2024 (2407.17467) and Wang et al. 2025 (2505.07796)"
     )
-    equation: ClassVar[str] = "L = L0 + (R + rho L0) D/(D+v) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
+    equation: ClassVar[str] = (
+        "L = L0 + (R + rho L0) D/(D+v) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
+    )
     needs_base: ClassVar[bool] = True
     can_rise: ClassVar[bool] = True
     params: ClassVar[tuple[Param, ...]] = (
@@ -80,7 +85,7 @@ class Memory(Law):
             "part of that contrast that is the share itself (C), the rest being own tokens (G)",
             OWN_SOURCE,
             general=Prior(0.7, 0.8, 0.4),
-            domain=Prior(2.0, 1.2, 0.6),
+            domain=Prior(1.0, 1.0, 0.5),
         ),
         Coordinate(
             "log_fading",
@@ -166,7 +171,7 @@ class Memory(Law):
     def loss(self, theta: Theta, point: Point) -> Scalar:
         settled, held, own = _terms(theta, point.tokens, point.share, point.base_share)
         relative = point.size / theta["size"]
-        C, G = theta["C"] * relative ** theta["nu"], theta["G"] * relative ** theta["mu"]
+        C, G = theta["C"] * raised(relative, theta["nu"]), theta["G"] * raised(relative, theta["mu"])
         change = theta["R"] + theta["rho"] * point.base_loss
         return point.base_loss + change * settled - C * held - G * own
 

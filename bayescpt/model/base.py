@@ -1,7 +1,9 @@
-"""The loss of a base model whose size was never measured: a power law in size through the measured ones, with its uncertainty.
+"""The loss of a base model whose size was never measured: a power law in size through the measured ones, with its
+uncertainty.
 
-A Gaussian process on log loss with a linear trend in log size (a power law), shared over domains up to deviations of their own,
-solved in closed form. It is only asked where the table has no base of that size; a measured base has its measured loss.
+A Gaussian process on log loss with a linear trend in log size (a power law), shared over domains up to deviations of
+their own, solved in closed form. It is only asked where the table has no base of that size; a measured base has its
+measured loss.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ import numpy as np
 from jaxtyping import Float
 
 from bayescpt.data.table import Table
-from bayescpt.schema import TARGETS, Target
+from bayescpt.schema import GENERAL, TARGETS, Target
 
 LEVEL_MEAN, LEVEL_SD = math.log(3.0), 0.6
 """Loss of a base at the reference size: 3 nats, within a factor of 1.8."""
 SLOPE_MEAN, SLOPE_SD = -0.06, 0.03
-"""d log L / d log N. Kaplan et al. (2001.08361) find -0.076 for the reducible loss; bases at fixed tokens fall more slowly."""
+"""d log L / d log N. Kaplan et al. (2001.08361) find -0.076 for reducible loss; bases at fixed tokens fall slower."""
 DOMAIN_LEVEL_SD, DOMAIN_SLOPE_SD = 0.4, 0.015
 """How far domains lie from one another in level and in slope."""
 SCATTER = 0.015
@@ -36,12 +38,14 @@ def base_loss_draws(
     losses = table.base_losses[:, :, TARGETS.index(target)]  # base, domain
     if np.isnan(losses).all():
         raise ValueError(
-            f"no base loss on the {target} set is known (no rows with tokens = 0): measure it, or state it (--base-loss)"
+            f"no base loss on the {target} set is known (no rows with tokens = 0): measure or state it (--base-loss)"
         )
     spread = np.nanmax(losses, axis=1, initial=-np.inf, where=~np.isnan(losses)) - np.nanmin(
         losses, axis=1, initial=np.inf, where=~np.isnan(losses)
     )
-    common = bool((spread < SAME_SET).all())
+    # one general set serves all domains unless the losses say otherwise; that a domain's set is another's too must show
+    several = (~np.isnan(losses)).sum(axis=1) > 1
+    common = bool((spread < SAME_SET).all() and (target == GENERAL or several.any()))
     if common:
         known = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in losses])
         losses = np.repeat(known[:, None], losses.shape[1], axis=1)

@@ -15,8 +15,9 @@ from bayescpt.model.whiten import Whitening, sample_whitened
 from bayescpt.schema import TARGETS
 
 SPREAD_SD = 0.4
-"""Prior standard deviation of a log spread. A handful of domains says little about how much domains differ, so the priors of the
-laws say it: within a factor of two, and never zero. A half-normal prior, which allows identical domains, made a funnel."""
+"""Prior standard deviation of a log spread. A handful of domains says little about how much domains differ, so the
+priors of the laws say it: within a factor of two, and never zero. A half-normal prior, which allows identical
+domains, made a funnel."""
 
 
 class PriorConstants(NamedTuple):
@@ -50,9 +51,10 @@ class PartialPooling:
     ) -> Float[Array, "target domain latent"]:
         """NumPyro sites of the population; returns one latent vector per target and domain.
 
-        A latent vector holds the law's coordinates and then standard normal scores of the offsets of the domain's runs: a level
-        and the mean of its runs' offsets are correlated in the posterior, so they are whitened together where ``whitening`` is
-        given. Runs of ten-odd checkpoints say about as much of their offset as its prior does: scores sample well at any scale.
+        A latent vector holds the law's coordinates and then standard normal scores of the offsets of the domain's
+        runs: a level and the mean of its runs' offsets are correlated in the posterior, so they are whitened together
+        where ``whitening`` is given. Runs of ten-odd checkpoints say about as much of their offset as its prior does:
+        scores sample well at any scale.
         """
         prior = self.constants(law)
         targets, count = prior.loc.shape

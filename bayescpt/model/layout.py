@@ -1,6 +1,7 @@
 """The rows of a table as the rectangular arrays a NumPyro program needs: (target, domain, row), padded and masked.
 
-Padding is to a multiple of a block, so that a table with a few rows more keeps its shapes and nothing is compiled again.
+Padding is to a multiple of a block, so that a table with a few rows more keeps its shapes and nothing is compiled
+again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
 from bayescpt.schema import GENERAL, TARGETS
 
-ROW_BLOCK = 32
+ROW_BLOCK = 16
 RUN_BLOCK = 4
 
 BASE_SHARE = np.array([1.0 if target == GENERAL else 0.0 for target in TARGETS])
@@ -67,8 +68,9 @@ def layout_of(table: Table, law: Law) -> Layout:
     if law.needs_base and np.isnan(table.base_loss).any():
         lost = sorted({table.bases[code] for code in table.base[np.isnan(table.base_loss)]})
         raise ValueError(
-            f"the law '{law.name}' starts at the base's loss, and {int(np.isnan(table.base_loss).sum())} rows have no base "
-            f"loss: add rows with tokens = 0 for every domain and target of {', '.join(lost)}, or fit with --law dcpt"
+            f"the law '{law.name}' starts at the base's loss, and {int(np.isnan(table.base_loss).sum())} rows "
+            f"have no base loss: add rows with tokens = 0 for every domain and target of {', '.join(lost)}, "
+            "or fit with --law dcpt"
         )
     targets, domains = len(TARGETS), len(table.domains)
     members = [

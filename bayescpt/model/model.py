@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from bayescpt.laws import Law, Point, Reference
-from bayescpt.model.hierarchy import PartialPooling
+from bayescpt.model.hierarchy import SPREAD_SD, PartialPooling
 from bayescpt.model.layout import BASE_SHARE, Rows
 from bayescpt.model.noise import StudentTNoise
 from bayescpt.model.whiten import Whitening
@@ -69,7 +69,8 @@ class Model:
             for target in TARGETS:
                 p = coordinate.prior(target)
                 lines.append(
-                    f"    {target:<8} domain ~ N(mu, tau), mu ~ N({p.loc:.3g}, {p.scale:g}), tau ~ LogNormal(log {p.spread:g}, 0.4)"
+                    f"    {target:<8} domain ~ N(mu, tau), mu ~ N({p.loc:.3g}, {p.scale:g}), "
+                    f"tau ~ LogNormal(log {p.spread:g}, {SPREAD_SD:g})"
                 )
         lines.append(f"hierarchy: {self.hierarchy.name} pooling over domains, per target")
         lines.append(

@@ -29,9 +29,9 @@ class StudentTNoise:
     """loss = law + run offset + residual; offset ~ N(0, run_sd), residual ~ StudentT(df, 0, sd), both per target.
 
     The offset is one number for a run and target: checkpoints of one run are not independent. Scales are known to be a
-    few thousandths of a nat at 100M parameters (sd 0.0015 over 20 seeds of a 124M model; wiggles of 0.001 to 0.005 along public
-    CPT runs, single outliers ten times that), more for the smallest proxies: half-normal priors with 0.02 nats.
-    ``df`` is 2 plus Gamma(2, 0.1) (Juarez and Steel 2010), which reaches from outliers to the normal.
+    few thousandths of a nat at 100M parameters (sd 0.0015 over 20 seeds of a 124M model; wiggles of 0.001 to 0.005
+    along public CPT runs, single outliers ten times that), more for the smallest proxies: half-normal priors with
+    0.02 nats. ``df`` is 2 plus Gamma(2, 0.1) (Juarez and Steel 2010), which reaches from outliers to the normal.
     """
 
     name: ClassVar[str] = "student-t with run offsets"

@@ -1,8 +1,10 @@
-"""Latent vectors in coordinates whose posterior is near standard normal: an affine map from a Laplace fit, one per domain.
+"""Latent vectors in coordinates whose posterior is near standard normal: an affine map from a Laplace fit, one per
+domain.
 
-x = centre + root w, with ``root root'`` the posterior covariance at the mode. The map is constant, so its Jacobian is too,
-and the density of x stays the exact prior and likelihood: a poor map makes the sampler slower, never biased. Each
-target and domain has a NumPyro site of its own, so that NUTS can adapt a dense mass matrix to it and mend what the mode misjudged.
+x = centre + root w, with ``root root'`` the posterior covariance at the mode. The map is constant, so its Jacobian is
+too, and the density of x stays the exact prior and likelihood: a poor map makes the sampler slower, never biased. Each
+target and domain has a NumPyro site of its own, so that NUTS can adapt a dense mass matrix to it and mend what the
+mode misjudged.
 """
 
 from __future__ import annotations

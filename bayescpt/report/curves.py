@@ -11,8 +11,8 @@ from bayescpt.data.table import Table
 from bayescpt.fit import Fit
 from bayescpt.schema import TARGETS, Target
 
-RATIO_POINTS = 51
-TOKEN_POINTS = 40
+RATIO_POINTS = 101
+TOKEN_POINTS = 25
 
 
 def measured(table: Table, domain: str, size: float, target: Target) -> pd.DataFrame:

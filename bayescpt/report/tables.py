@@ -27,7 +27,7 @@ def answers_table(answers: Sequence[Answers]) -> Table:
             f"expected answers of one forgetting budget and one fit, got {len(answers)} with budgets {sorted(budgets)} "
             f"and reasons of acceptance {sorted(map(str, accepted))}; make a table of each"
         )
-    title = f"Share of domain data at a forgetting budget of {budgets.pop():g} nats per token"
+    title = f"Share of domain data within a forgetting budget of {budgets.pop():g} nats"
     lengths = sorted({answer.tokens for answer in answers})
     if len(lengths) == 1:
         title += f", {count(lengths[0])} tokens"

@@ -40,14 +40,17 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
     return {"loss": over(loss), "gradient": over(jax.value_and_grad(loss, argnums=(0, 1, 2, 3)))}
 
 
+TINY = Reference(size=2.4e-4, tokens=6.5e-5, tokens_min=4.1e-6)
+"""Of a study with tiny proxies; what the laws promise holds at any reference."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """A law on one target."""
 
     law: Law
     target: Target
-    reference: Reference = Reference(size=2.4e-4, tokens=6.5e-5, tokens_min=4.1e-6)
-    """of a study with tiny proxies; what the laws promise holds at any"""
+    reference: Reference = TINY
 
     @property
     def base_share(self) -> float:

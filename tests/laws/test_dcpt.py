@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from conftest import Subject
 
 LAW = LAWS["dcpt"]
+LOSS = jax.jit(LAW.loss)
 
 
 def at(theta: Theta, size: float, tokens: float, share: float) -> float:
     """The loss at a point."""
     place = Point(*map(jnp.asarray, (size, tokens, share, jnp.nan, 0.0)))
-    return float(LAW.loss(theta, place))
+    return float(LOSS(theta, place))
 
 
 def thetas(subject: Subject, count: int) -> list[Theta]:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bayescpt.laws import LAWS, Point
 from bayescpt.laws.base import Theta
-from bayescpt.laws.memory import SHARE_FLOOR
 
 if TYPE_CHECKING:
     from conftest import Subject
 
 LAW = LAWS["memory"]
+LOSS = jax.jit(LAW.loss)
 BASE = 3.0
 
 
 def at(theta: Theta, subject: Subject, tokens: float, share: float) -> float:
     """The loss at the reference size."""
-    return float(
-        LAW.loss(theta, Point(*map(jnp.asarray, (subject.reference.size, tokens, share, BASE, subject.base_share))))
-    )
+    place = Point(*map(jnp.asarray, (subject.reference.size, tokens, share, BASE, subject.base_share)))
+    return float(LOSS(theta, place))
 
 
 def thetas(subject: Subject, count: int) -> list[Theta]:
@@ -32,15 +32,12 @@ def thetas(subject: Subject, count: int) -> list[Theta]:
 
 
 def test_far_out_it_falls_to_its_floor_as_a_power_of_tokens(memory_subject: Subject) -> None:
-    # far enough for the terms in 1/D to be small beside the one in D^-beta, near enough for that to show against the floor
-    share, far = 0.4, 1e10 * memory_subject.reference.tokens
+    # far enough for the terms in 1/D to be small beside the one in D^-beta, near enough for that one to show
+    far = 1e8 * memory_subject.reference.tokens
     for theta in thetas(memory_subject, 5):
-        held = share ** theta["q"]
-        log_share = jnp.log((held + SHARE_FLOOR) / (memory_subject.base_share + SHARE_FLOOR))
-        floor = float(BASE + theta["R"] - theta["C"] * log_share - theta["G"])
-        near, further = (at(theta, memory_subject, tokens, share) - floor for tokens in (far, 100 * far))
-        assert near > further > 0
-        assert np.log(near / further) / np.log(100) == pytest.approx(float(theta["beta"]), rel=1e-2)
+        near, mid, further = (at(theta, memory_subject, factor * far, 0.4) for factor in (1, 100, 10_000))
+        assert near > mid > further
+        assert np.log((near - mid) / (mid - further)) / np.log(100) == pytest.approx(float(theta["beta"]), rel=0.02)
 
 
 def test_without_own_data_nothing_is_gained(memory_subject: Subject) -> None:
@@ -54,7 +51,7 @@ def test_without_own_data_nothing_is_gained(memory_subject: Subject) -> None:
 def test_without_replay_and_rewarming_the_general_loss_rises_for_good(memory_subject: Subject) -> None:
     tokens = np.geomspace(1e-3, 1e6, 30) * memory_subject.reference.tokens
     for theta in thetas(memory_subject, 5):
-        calm = {**theta, "R": jnp.asarray(0.0)}
+        calm = {**theta, "R": jnp.asarray(0.0), "rho": jnp.asarray(0.0)}
         losses = np.array([at(calm, memory_subject, t, 0.0) for t in tokens])
         if memory_subject.base_share == 1.0:
             assert (np.diff(losses) > 0).all()
@@ -63,9 +60,8 @@ def test_without_replay_and_rewarming_the_general_loss_rises_for_good(memory_sub
 
 
 def test_the_change_coordinate_is_the_change_at_the_reference_point(memory_subject: Subject) -> None:
-    coordinates = memory_subject.coordinates(5)
-    change = [c.name for c in LAW.coordinates].index("change")
-    losses = memory_subject.losses(
-        coordinates, memory_subject.reference.size, memory_subject.reference.tokens, 0.5, BASE
-    )
-    np.testing.assert_allclose(losses[:, 0] - BASE, coordinates[:, change], atol=1e-10)
+    coordinates, reference = memory_subject.coordinates(5), memory_subject.reference
+    change = coordinates[:, [c.name for c in LAW.coordinates].index("log_change")]
+    bases = np.array([1.5, 3.0])
+    losses = memory_subject.losses(coordinates, reference.size, reference.tokens, 0.5, bases)
+    np.testing.assert_allclose(np.log(losses / bases), np.tile(change[:, None], 2), atol=1e-10)

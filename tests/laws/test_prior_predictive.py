@@ -1,4 +1,4 @@
-"""What the priors believe before any loss is seen, on the design of our quickstart study and on that of the D-CPT paper."""
+"""What the priors believe before any loss is seen, on our quickstart design and on that of the D-CPT paper."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_RISE = 3.0
 
 
 class Design(NamedTuple):
-    """Where a study measures: sizes and tokens in billions, ratios of domain data, losses of the bases by target and size."""
+    """Where a study measures: sizes and tokens in billions, ratios, losses of the bases by target and size."""
 
     sizes: tuple[float, ...]
     tokens: tuple[float, float]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import pytest
 from jaxtyping import Array
@@ -17,8 +19,23 @@ from bayescpt.laws import ALL, Reference
 from bayescpt.model.layout import Rows, layout_of, reference_of
 from bayescpt.model.model import Model
 from bayescpt.model.whiten import Whitening, white_site
+from bayescpt.schema import TARGETS
 
 Params = dict[str, Array]
+
+
+def _log_density(model: Model, params: Params, rows: Rows, reference: Reference, whitening: Whitening | None) -> Array:
+    return log_density(model, (rows, reference, whitening), {}, params)[0]
+
+
+@cache
+def _density(model: Model) -> jax.stages.Wrapped:
+    return jax.jit(partial(_log_density, model))
+
+
+@cache
+def _gradient(model: Model) -> jax.stages.Wrapped:
+    return jax.jit(jax.grad(partial(_log_density, model)))
 
 
 @dataclass(frozen=True)
@@ -29,19 +46,27 @@ class Program:
     rows: Rows
     reference: Reference
 
-    def simulate(self, seed: int, rows: Rows | None = None) -> dict[str, numpyro.primitives.Message]:
-        """One run of the generative program: every site by name."""
-        seeded = handlers.seed(self.model, jax.random.key(seed))
-        return handlers.trace(seeded).get_trace(rows or self.rows, self.reference, observed=False)
+    def sites(
+        self, seed: int, rows: Rows | None = None, observed: bool = True
+    ) -> dict[str, numpyro.primitives.Message]:
+        """One run of the generative program: every site by name. With ``observed=False`` losses are drawn too."""
+        # the one gamma variate is drawn here, as compiling a sampler for it takes seconds
+        excess = jnp.asarray(np.random.default_rng(seed).gamma(2.0, 10.0, len(TARGETS)))
+        program = handlers.substitute(handlers.seed(self.model, jax.random.key(seed)), {"df_excess": excess})
+        return handlers.trace(program).get_trace(rows or self.rows, self.reference, observed=observed)
 
     def params(self, seed: int, rows: Rows | None = None) -> Params:
-        """A draw of everything that is sampled from the prior."""
-        sites = self.simulate(seed, rows).items()
+        """A draw from the prior of everything that is sampled."""
+        sites = self.sites(seed, rows).items()
         return {name: site["value"] for name, site in sites if site["type"] == "sample" and name != "loss"}
 
-    def log_density(self, params: Params, rows: Rows | None = None, whitening: Whitening | None = None) -> Array:
+    def log_density(self, params: Params, rows: Rows | None = None, whitening: Whitening | None = None) -> float:
         """Log joint density of parameters and observed losses."""
-        return log_density(self.model, (rows or self.rows, self.reference, whitening), {}, params)[0]
+        return float(_density(self.model)(params, rows or self.rows, self.reference, whitening))
+
+    def gradient(self, params: Params, rows: Rows | None = None) -> Params:
+        """Its gradient."""
+        return _gradient(self.model)(params, rows or self.rows, self.reference, None)
 
     def whitened(self, params: Params, whitening: Whitening) -> Params:
         """The same parameters in white coordinates."""

@@ -36,7 +36,7 @@ def test_a_measured_base_has_its_measured_loss(study_table: Table, domain: str, 
 def test_the_further_out_the_wider(study_table: Table, target: Target) -> None:
     largest = study_table.base_size.max()
     spreads = [spread(study_table, "code", factor * largest, target) for factor in (1.0, 3.0, 30.0, 1000.0)]
-    assert spreads[0] == 0
+    assert spreads[0] < 1e-12
     assert all(near < far for near, far in pairwise(spreads))
     assert 0.01 < spreads[1] < 0.1
 
@@ -85,5 +85,5 @@ def test_bases_known_in_one_domain_only_serve_the_others_less_surely(study_table
     losses[:, law, domain_set] = np.nan
     table = replace(study_table, base_losses=losses)
     size = float(study_table.base_size[0])
-    assert spread(table, "code", size, "domain") == 0
+    assert spread(table, "code", size, "domain") < 1e-12
     assert spread(table, "law", size, "domain") > 0.2

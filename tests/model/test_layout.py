@@ -35,7 +35,7 @@ def test_every_row_is_led_back_to_the_table(study_table: Table, data: st.DataObj
     np.testing.assert_array_equal(grouped.point.base_loss[real], table.base_loss[back])
     np.testing.assert_array_equal(grouped.point.base_share[real], BASE_SHARE[table.target[back]])
     for t, d in np.ndindex(grouped.run_mask.shape[:2]):
-        of_group = {run for run in table.run[(table.target == t) & (table.domain == d)]}
+        of_group = set(table.run[(table.target == t) & (table.domain == d)])
         assert {runs[d, slot] for slot in np.flatnonzero(grouped.run_mask[t, d])} == of_group
 
 
@@ -52,7 +52,7 @@ def test_padding_is_finite_and_in_blocks(study_table: Table) -> None:
 def test_a_few_rows_more_keep_the_shapes(study_table: Table) -> None:
     shapes = {
         layout_of(study_table.select(np.arange(len(study_table)) < count), LAWS["memory"]).rows.loss.shape
-        for count in (50, 60, len(study_table))
+        for count in range(len(study_table) - 3, len(study_table) + 1)
     }
     assert len(shapes) == 1
 

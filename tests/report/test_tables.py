@@ -38,7 +38,7 @@ def test_it_fits_a_terminal_of_80_columns_and_names_the_settings(answers: list[A
     text = shown(answers)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
-    assert "0.05 nats per token" in text
+    assert "budget of 0.05 nats" in text
     assert "200k tokens" in text
     assert "NOT RELIABLE" not in text
 

@@ -1,0 +1,72 @@
+## make quickstart      train the proxies, fit the law, print and draw the answers
+## make test            what has to pass before a change is accepted: lint, then pytest
+## make install         only the virtual environment
+## make lint, pytest    the two halves of make test
+## make lock            resolve requirements.lock anew (needs uv)
+## make coverage-study  how often the intervals hold the truth on simulated studies
+## make clean           remove environments, builds and caches; what the quickstart trained stays
+##
+## PYTHON and VENV choose the interpreter and its environment: make test PYTHON=python3.12 VENV=.venv312
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3.11 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+WORKERS ?= 2
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+IN := $(VENV)/bin/python -m
+INSTALLED := $(VENV)/.installed
+# The test processes share the cores already; more threads in each would only wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(IN) pytest -m "not slow" -n $(WORKERS) --dist loadfile -q
+HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'
+MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
+NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py
+
+.PHONY: help install quickstart test lint pytest lock clean coverage-study
+
+help:
+	@sed -n 's/^## \{0,1\}//p' Makefile
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "error: expected Python 3.11 or later as python3.11 or python3, found neither;" \
+		"install it or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: expected Python 3.11 or later," \
+		"$(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+install: $(INSTALLED)
+
+quickstart: $(INSTALLED)
+	@$(HAS_TORCH) || { echo "error: the quickstart trains with PyTorch, which requirements.lock has for Python 3.11 only;" \
+		"use that (make quickstart PYTHON=python3.11 VENV=.venv311) or install torch into $(VENV)" >&2; exit 1; }
+	$(VENV)/bin/python examples/quickstart/quickstart.py --out quickstart --workers $(WORKERS)
+
+lint: $(INSTALLED)
+	$(IN) ruff check .
+	$(IN) ruff format --check .
+	@if $(HAS_TORCH); then set -ex; $(IN) mypy; $(IN) mypy examples/quickstart/quickstart.py; else \
+		echo "NOTE: no PyTorch in $(VENV) (requirements.lock has it for Python 3.11 only): trainer/ is not type-checked"; \
+		set -ex; $(IN) mypy -p bayescpt --python-version $$($(VENV)/bin/python -c $(MINOR)); fi
+
+pytest: $(INSTALLED)
+	@if $(HAS_TORCH); then set -x; $(PYTEST); else \
+		echo "NOTE: no PyTorch in $(VENV) (requirements.lock has it for Python 3.11 only): the trainer's tests are left out"; \
+		set -x; $(PYTEST) $(NO_TRAINER); fi
+
+# In this order also under make -j: what lint finds takes seconds to learn.
+test: lint
+	$(MAKE) pytest
+
+lock:
+	tools/lock.sh
+
+coverage-study: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/coverage.py
+
+clean:
+	rm -rf $(VENV) .venv312 build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find bayescpt trainer tests examples tools -name __pycache__ -type d -prune -exec rm -rf {} +
