@@ -23,7 +23,7 @@ def largest_ratio(
     neighbour by bisection to 5e-10. Where none qualifies the value is 0.
     """
     on_grid = qualifies(GRID[:, None])
-    none, every = ~on_grid.any(axis=0), on_grid.all(axis=0)
+    none, every = np.asarray(~on_grid.any(axis=0)), np.asarray(on_grid.all(axis=0))
     last = np.where(none, 0, len(GRID) - 1 - np.argmax(on_grid[::-1], axis=0))
     low, high = GRID[last], GRID[np.minimum(last + 1, len(GRID) - 1)]
     for _ in range(HALVINGS):

@@ -37,6 +37,10 @@ class Mode(NamedTuple):
     whitening: Whitening
 
 
+State = tuple[Array, Array, Array, Array, Array]
+"""Of the EM: population, spread, run_sd, noise sd, latent."""
+
+
 class _Group(NamedTuple):
     """One target and domain: rows and what its latent vector is drawn towards."""
 
@@ -112,7 +116,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
 
     batched = jax.vmap(jax.vmap(solve))
 
-    def em(state: tuple[Array, Array, Array, Array, Array], _: None) -> tuple[tuple[Array, ...], None]:
+    def em(state: State, _: None) -> tuple[State, None]:
         population, spread, run_sd, sd, latent = state
         group = towards(population, spread, run_sd, sd)
         latent, precision, used = batched(latent, group)

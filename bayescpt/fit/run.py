@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import arviz_base
 import jax
@@ -75,7 +76,7 @@ def prior_fit(table: Table, law: str | Law = DEFAULT_LAW, seed: int = 0, draws: 
     """Draws of the prior on the design of ``table``, typed as a fit: what the model believes before the losses."""
     model = Model(law_named(law) if isinstance(law, str) else law)
     layout, reference = layout_of(table, model.law), reference_of(table)
-    rows = jax.tree.map(jnp.asarray, layout.rows)
+    rows = layout.rows
     sites = _prior_sites(model, rows, reference, draws, jax.random.key(seed))
     arrays = {name: np.asarray(value)[None] for name, value in sites.items()}
     tree = _tree(model, table, layout, reference, arrays, {})
@@ -113,7 +114,7 @@ def _tree(
     """The draws as an ArviZ DataTree: named coordinates, natural parameters, pointwise log-likelihood."""
     posterior = {name: sites[name] for name in DIMS if name != "run_offset"}
     posterior["run_offset"] = _by_run(sites["run_offset"], layout, len(table.runs))
-    rows = jax.tree.map(jnp.asarray, layout.rows)
+    rows = layout.rows
 
     sampled = (jnp.asarray(sites[n]) for n in ("coordinates", "run_offset", "noise_sd", "noise_df"))
     natural, density = _derived(model, rows, reference, *sampled)
@@ -122,10 +123,10 @@ def _tree(
         posterior[param.name] = np.asarray(natural[param.name])
         dims[param.name] = ["target", "domain"]
     flat = np.full((*density.shape[:2], len(table)), np.nan)
-    kept = layout.index >= 0
-    flat[:, :, layout.index[kept]] = np.asarray(density)[:, :, kept]
+    kept = layout.row_index >= 0
+    flat[:, :, layout.row_index[kept]] = np.asarray(density)[:, :, kept]
 
-    coords = {
+    coords: dict[str, Any] = {
         "target": list(TARGETS),
         "domain": list(table.domains),
         "run": list(table.runs),

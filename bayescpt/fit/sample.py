@@ -8,21 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import NUTS
+from numpyro.infer.hmc import HMCState
 
 from bayescpt.fit.laplace import Mode, laplace
 from bayescpt.laws import Reference
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
 from bayescpt.model.whiten import Whitening, white_site
-
-KEPT_STATS = ("diverging", "accept_prob", "num_steps", "energy", "potential_energy", "adapt_state.step_size")
-RENAMED = {
-    "accept_prob": "acceptance_rate",
-    "num_steps": "n_steps",
-    "potential_energy": "lp",
-    "adapt_state.step_size": "step_size",
-}
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,6 @@ class SamplerSettings:
     warmup: int = 700
     draws: int = 1000
     target_accept: float = 0.9
-    progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,56 +38,65 @@ class Samples:
 
 
 class Sampler:
-    """Compiled once for a model and the shapes of its rows; call it again with other rows of the same shapes."""
+    """NUTS for one model, compiled once for the shapes of its rows; call it again with other rows of the same shapes.
+
+    The whole chain is one jitted function of rows, whitening and start, so a refit costs no compilation; NumPyro's own
+    driver compiles anew on every call.
+    """
 
     def __init__(self, model: Model, settings: SamplerSettings) -> None:
         self.model = model
         self.settings = settings
-        self._compiled: dict[tuple[int, int], MCMC] = {}
-
-    def _mcmc(self, targets: int, domains: int) -> MCMC:
-        """The compiled sampler for this many targets and domains; JAX compiles again where other shapes change."""
-        if (targets, domains) not in self._compiled:
-            settings = self.settings
-            # A device per chain lets chains run on several cores; otherwise they advance together on one.
-            parallel = jax.local_device_count() >= settings.chains > 1
-            self._compiled[targets, domains] = MCMC(
-                NUTS(
-                    self._program,
-                    target_accept_prob=settings.target_accept,
-                    dense_mass=[(white_site(t, d),) for t in range(targets) for d in range(domains)],
-                ),
-                num_warmup=settings.warmup,
-                num_samples=settings.draws,
-                num_chains=settings.chains,
-                chain_method="parallel" if parallel else "vectorized",
-                progress_bar=settings.progress,
-                jit_model_args=not parallel,
-            )
-        return self._compiled[targets, domains]
+        # A device per chain lets chains run on several cores; otherwise they advance together on one.
+        parallel = jax.local_device_count() >= settings.chains > 1
+        axes = (0, None, None, None, 0)
+        self._chains = jax.pmap(self._chain, in_axes=axes) if parallel else jax.jit(jax.vmap(self._chain, in_axes=axes))
 
     def _program(self, rows: Rows, reference: Reference, whitening: Whitening) -> None:
         self.model(rows, reference, whitening)
 
+    def _chain(
+        self, key: PRNGKeyArray, rows: Rows, reference: Reference, whitening: Whitening, start: dict[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """One chain: constrained and deterministic sites, and statistics, by draw."""
+        targets, domains, _ = rows.loss.shape
+        kernel = NUTS(
+            self._program,
+            target_accept_prob=self.settings.target_accept,
+            dense_mass=[(white_site(t, d),) for t in range(targets) for d in range(domains)],
+        )
+        arguments = (rows, reference, whitening)
+        state = kernel.init(key, self.settings.warmup, start, model_args=arguments, model_kwargs={})
+
+        def advance(state: HMCState, _: None) -> tuple[HMCState, None]:
+            return kernel.sample(state, arguments, {}), None
+
+        def draw(state: HMCState, _: None) -> tuple[HMCState, tuple[dict[str, Array], dict[str, Array]]]:
+            state = kernel.sample(state, arguments, {})
+            stats = {
+                "diverging": state.diverging,
+                "acceptance_rate": state.accept_prob,
+                "n_steps": state.num_steps,
+                "energy": state.energy,
+                "lp": -state.potential_energy,
+                "step_size": state.adapt_state.step_size,
+            }
+            return state, (state.z, stats)
+
+        state, _ = jax.lax.scan(advance, state, None, length=self.settings.warmup)
+        _, (unconstrained, stats) = jax.lax.scan(draw, state, None, length=self.settings.draws)
+        return jax.vmap(kernel.postprocess_fn(arguments, {}))(unconstrained), stats
+
     def run(self, rows: Rows, reference: Reference, key: PRNGKeyArray) -> Samples:
         """Sample the posterior given ``rows``."""
         start_key, run_key = jax.random.split(key)
-        rows = jax.tree.map(jnp.asarray, rows)
         mode = laplace(self.model, rows, reference)
-        mcmc = self._mcmc(*rows.loss.shape[:2])
-        mcmc.run(
-            run_key,
-            rows,
-            reference,
-            mode.whitening,
-            init_params=starts(mode, self.settings.chains, start_key),
-            extra_fields=KEPT_STATS,
-        )
-        sites = mcmc.get_samples(group_by_chain=True)
-        stats = mcmc.get_extra_fields(group_by_chain=True)
+        keys = jax.random.split(run_key, self.settings.chains)
+        begin = starts(mode, self.settings.chains, start_key)
+        sites, stats = self._chains(keys, rows, reference, mode.whitening, begin)
         return Samples(
             sites={name: np.asarray(value) for name, value in sites.items()},
-            stats={RENAMED.get(name, name): np.asarray(value) for name, value in stats.items()},
+            stats={name: np.asarray(value) for name, value in stats.items()},
             mode=mode,
         )
 
@@ -106,8 +107,7 @@ def starts(mode: Mode, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
     keys = iter(jax.random.split(key, 5 + targets * domains))
 
     def jitter(value: Array, scale: Array | float) -> Array:
-        draws = value + scale * jax.random.normal(next(keys), (chains, *value.shape))
-        return draws if chains > 1 else draws[0]
+        return value + scale * jax.random.normal(next(keys), (chains, *value.shape))
 
     typical = jnp.exp(jnp.log(mode.noise_sd).mean(1))
     values = {
@@ -116,7 +116,7 @@ def starts(mode: Mode, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
         "run_sd": jitter(jnp.log(mode.run_sd), 0.3),
         "noise_typical": jitter(jnp.log(typical), 0.3),
         "log_noise_sd": jitter(jnp.log(mode.noise_sd), 0.1),
-        "df_excess": jnp.full((chains, typical.size) if chains > 1 else (typical.size,), jnp.log(4.0)),
+        "df_excess": jnp.full((chains, typical.size), jnp.log(4.0)),
     }
     for t in range(targets):
         for d in range(domains):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -40,7 +41,7 @@ class Layout(NamedTuple):
     """Grouped rows, and how to lead each of them back to the table."""
 
     rows: Rows
-    index: Int[np.ndarray, "target domain row"]
+    row_index: Int[np.ndarray, "target domain row"]
     """position of the row in the table; -1 where padded"""
     runs: Int[np.ndarray, "domain slot"]
     """code of the run in the table; -1 where padded"""
@@ -93,8 +94,8 @@ def layout_of(table: Table, law: Law) -> Layout:
             run_mask[t, d, np.unique(run[t, d, : len(rows)])] = len(rows) > 0
     mask = index >= 0
 
-    def column(values: Float[np.ndarray, " table_row"], fill: float) -> Float[np.ndarray, "target domain row"]:
-        return np.where(mask, values[index], fill)
+    def column(values: Float[np.ndarray, " table_row"], fill: float) -> Float[Array, "target domain row"]:
+        return jnp.asarray(np.where(mask, values[index], fill))
 
     typical = reference_of(table)
     # a padded row holds a harmless point, so that neither its value nor its gradient can be NaN
@@ -103,7 +104,13 @@ def layout_of(table: Table, law: Law) -> Layout:
         tokens=column(table.tokens / BILLION, typical.tokens),
         share=column(table.share, 0.5),
         base_loss=column(table.base_loss, 1.0),
-        base_share=np.broadcast_to(BASE_SHARE[:, None, None], mask.shape).astype(float),
+        base_share=jnp.broadcast_to(BASE_SHARE[:, None, None], mask.shape),
     )
-    rows = Rows(point=point, loss=column(table.loss, 1.0), run=run, mask=mask, run_mask=run_mask)
-    return Layout(rows=rows, index=index, runs=runs)
+    grouped = Rows(
+        point=point,
+        loss=column(table.loss, 1.0),
+        run=jnp.asarray(run),
+        mask=jnp.asarray(mask),
+        run_mask=jnp.asarray(run_mask),
+    )
+    return Layout(rows=grouped, row_index=index, runs=runs)

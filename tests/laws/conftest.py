@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -42,6 +43,13 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
 
 TINY = Reference(size=2.4e-4, tokens=6.5e-5, tokens_min=4.1e-6)
 """Of a study with tiny proxies; what the laws promise holds at any reference."""
+
+
+@pytest.fixture(autouse=True)
+def _no_rank_promotion() -> Iterator[None]:
+    # a law is written for one draw at one point: arrays of unlike rank that meet in it are a mistake
+    with jax.numpy_rank_promotion("raise"):
+        yield
 
 
 @dataclass(frozen=True)

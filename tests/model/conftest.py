@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import pytest
 from jaxtyping import Array
 from numpyro import handlers
@@ -38,6 +39,42 @@ def _gradient(model: Model) -> jax.stages.Wrapped:
     return jax.jit(jax.grad(partial(_log_density, model)))
 
 
+class Forward(NamedTuple):
+    """One run of the generative program."""
+
+    params: Params
+    """what is sampled, the losses aside"""
+    derived: Params
+    """deterministic sites"""
+    loss: Array
+    mean: Array
+    """expected loss of every row, run offset included"""
+    latent_prior: Array
+    """log prior density of every entry of the latent vectors"""
+
+
+@cache
+def _forward(model: Model, observed: bool) -> Callable[..., Forward]:
+    def forward(key: Array, excess: Array, rows: Rows, reference: Reference) -> Forward:
+        program = handlers.substitute(handlers.seed(model, key), {"df_excess": excess})
+        trace = handlers.trace(program).get_trace(rows, reference, observed=observed)
+        latent = trace["latent"]
+
+        def values(kind: str) -> Params:
+            sites = trace.items()
+            return {name: site["value"] for name, site in sites if site["type"] == kind and name != "loss"}
+
+        return Forward(
+            values("sample"),
+            values("deterministic"),
+            trace["loss"]["value"],
+            trace["loss"]["fn"].base_dist.base_dist.loc,
+            latent["fn"].base_dist.log_prob(latent["value"]),
+        )
+
+    return jax.jit(forward)
+
+
 @dataclass(frozen=True)
 class Program:
     """A model on the small study."""
@@ -46,19 +83,16 @@ class Program:
     rows: Rows
     reference: Reference
 
-    def sites(
-        self, seed: int, rows: Rows | None = None, observed: bool = True
-    ) -> dict[str, numpyro.primitives.Message]:
-        """One run of the generative program: every site by name. With ``observed=False`` losses are drawn too."""
-        # the one gamma variate is drawn here, as compiling a sampler for it takes seconds
+    def forward(self, seed: int, rows: Rows | None = None, observed: bool = True) -> Forward:
+        """One run of the program; with ``observed=False`` losses are drawn too."""
+        # a generator that compiles in half the time; the one gamma variate is drawn here for the same reason
+        key = jax.random.key(seed, impl="unsafe_rbg")
         excess = jnp.asarray(np.random.default_rng(seed).gamma(2.0, 10.0, len(TARGETS)))
-        program = handlers.substitute(handlers.seed(self.model, jax.random.key(seed)), {"df_excess": excess})
-        return handlers.trace(program).get_trace(rows or self.rows, self.reference, observed=observed)
+        return _forward(self.model, observed)(key, excess, rows or self.rows, self.reference)
 
     def params(self, seed: int, rows: Rows | None = None) -> Params:
         """A draw from the prior of everything that is sampled."""
-        sites = self.sites(seed, rows).items()
-        return {name: site["value"] for name, site in sites if site["type"] == "sample" and name != "loss"}
+        return self.forward(seed, rows).params
 
     def log_density(self, params: Params, rows: Rows | None = None, whitening: Whitening | None = None) -> float:
         """Log joint density of parameters and observed losses."""

@@ -81,17 +81,16 @@ def test_a_real_row_does_change_the_density(program: Program) -> None:
 def test_slots_without_a_run_add_their_own_prior_and_nothing_else(program: Program) -> None:
     extra = 4
     more = padded(program.rows, 0, extra)
-    params = program.params(1, more)
-    latent = params["latent"]
-    small = params | {"latent": latent[..., :-extra]}
-    site = program.sites(1, more)["latent"]
-    own_prior = site["fn"].base_dist.log_prob(latent)[..., -extra:].sum()
+    forward = program.forward(1, more)
+    params = forward.params
+    small = params | {"latent": params["latent"][..., :-extra]}
+    own_prior = forward.latent_prior[..., -extra:].sum()
     difference = program.log_density(params, more) - program.log_density(small)
     assert difference == pytest.approx(float(own_prior), rel=1e-9)
 
 
 def test_simulated_losses_have_the_shape_of_the_rows(program: Program) -> None:
-    losses, again, other = (np.asarray(program.sites(seed, observed=False)["loss"]["value"]) for seed in (0, 0, 1))
+    losses, again, other = (np.asarray(program.forward(seed, observed=False).loss) for seed in (0, 0, 1))
     assert losses.shape == program.rows.loss.shape
     assert np.isfinite(losses).all()
     assert not np.array_equal(losses, np.asarray(program.rows.loss))  # drawn, not handed back
@@ -100,12 +99,12 @@ def test_simulated_losses_have_the_shape_of_the_rows(program: Program) -> None:
 
 
 def test_rows_of_one_run_share_its_offset(program: Program) -> None:
-    sites = program.sites(2)
-    mean = np.asarray(sites["loss"]["fn"].base_dist.base_dist.loc)
-    law = np.asarray(program.model.expected(sites["coordinates"]["value"], program.rows.point, program.reference))
-    offset = mean - law
+    forward = program.forward(2)
+    expected = jax.jit(program.model.expected)
+    law = expected(forward.derived["coordinates"], program.rows.point, program.reference)
+    offset = np.asarray(forward.mean - law)
     run, mask = np.asarray(program.rows.run), np.asarray(program.rows.mask)
-    own = np.asarray(sites["run_offset"]["value"])
+    own = np.asarray(forward.derived["run_offset"])
     for t, d in np.ndindex(mask.shape[:2]):
         real = mask[t, d]
         np.testing.assert_allclose(offset[t, d, real], own[t, d, run[t, d, real]], atol=1e-9)
