@@ -26,8 +26,11 @@ class Losses:
         self.law = fit.model.law
         self.draws: Draws = fit.draws(domain)
         self.count = fit.size
-        self.size, self.tokens = size, tokens
+        self.size, self.tokens = float(size), float(tokens)
         stated = base_loss or {}
+        for target, value in stated.items():
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f"the base's {target} loss must be a positive number of nats per token, got {value}")
         self._fit, self._domain = fit, domain
         self._base: dict[Target, Float[np.ndarray, " draw"]] = {t: np.full(self.count, v) for t, v in stated.items()}
 

@@ -18,10 +18,12 @@ def check_points(points: pd.DataFrame) -> None:
     missing = [name for name in POINT_COLUMNS if name not in points]
     if missing:
         raise ValueError(f"the points have no column {', '.join(missing)}; needed are {', '.join(POINT_COLUMNS)}")
+    if points.empty:
+        raise ValueError("there are no points: expected at least one row")
     faults = []
     for name, bad, wanted in (
         ("target", ~points["target"].isin(TARGETS), "one of general, domain"),
-        ("domain", points["domain"].isna(), "a name"),
+        ("domain", points["domain"].isna() | (points["domain"].astype(str).str.strip() == ""), "a name"),
         ("size", ~_between(points["size"], 0, np.inf, open_low=True), "positive"),
         ("tokens", ~_between(points["tokens"], 0, np.inf, open_low=True), "positive"),
         ("ratio", ~_between(points["ratio"], 0, 1), "within [0, 1]"),

@@ -1,13 +1,13 @@
-"""Files that a command writes: refused before the work where they cannot be written, and never left half written."""
+"""Files that a command writes: refused before the work where they cannot be written."""
 
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bayescpt.data.files import atomic_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,19 +32,6 @@ def check_output(text: str, inputs: Sequence[str], suffixes: Sequence[str] = ())
     if suffixes and not path.name.lower().endswith(tuple(suffixes)):
         raise ValueError(f"-o {text}: expected a name ending in {', '.join(suffixes)}")
     return path
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import tempfile
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -19,6 +17,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float
 
+from bayescpt.data.files import atomic_path
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check, UnreliableFit
 from bayescpt.laws import BILLION, LAWS, Point, Reference
@@ -148,14 +147,8 @@ class Fit:
             "checks": json.dumps([vars(check) for check in self.checks]),
             "versions": json.dumps({name: version(name) for name in PACKAGES} | {"python": platform.python_version()}),
         }
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
+        with atomic_path(path) as temporary:
             tree.to_netcdf(temporary, engine="h5netcdf")
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bayescpt.cli.files import atomic_path, check_output
+from bayescpt.cli.files import check_output
+from bayescpt.data.files import atomic_path
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
