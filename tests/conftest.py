@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # before anything imports these packages
 install_import_hook(["bayescpt.laws", "bayescpt.model", "bayescpt.fit"], "beartype.beartype")
+
+settings.register_profile("same examples every time", derandomize=True, deadline=None)
+settings.load_profile("same examples every time")
 
 if TYPE_CHECKING:
     from bayescpt.data.table import Table

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayescpt.ask.losses import Losses
 from bayescpt.fit import Fit
+from bayescpt.laws import BILLION
+from bayescpt.model.layout import progress_of
+from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import TARGETS
 
 POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
@@ -63,7 +67,8 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             where = members.index.to_numpy()
             mean = losses.at(target, members["ratio"].to_numpy(dtype=float)[:, None]).T
             draws = losses.draws
-            offset = draws.run_sd[index][:, None] * rng.standard_normal(mean.shape)
+            scale = float(deviation_scale(progress_of(jnp.asarray(tokens / BILLION), fit.reference)))
+            offset = scale * draws.run_sd[index][:, None] * rng.standard_normal(mean.shape)
             residual = draws.noise_sd[index][:, None] * rng.standard_t(draws.noise_df[index][:, None], mean.shape)
             expected[:, where], predictive[:, where] = mean, mean + offset + residual
     result = xr.Dataset({"expected": (("sample", "point"), expected), "predictive": (("sample", "point"), predictive)})

@@ -16,6 +16,7 @@ from bayescpt.laws import Reference
 from bayescpt.model.hierarchy import SPREAD_SD
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
+from bayescpt.model.noise import run_deviation
 from bayescpt.model.whiten import Whitening
 from bayescpt.schema import TARGETS
 
@@ -54,7 +55,8 @@ class _Group(NamedTuple):
 def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     """Mode and local covariance of ``model`` on ``rows``."""
     targets, domains, _ = rows.loss.shape
-    slots = rows.run_mask.shape[-1]
+    held = jnp.concatenate([rows.run_mask, rows.run_mask], axis=-1)  # first and last offset of every run
+    slots = held.shape[-1]
     count = len(model.law.coordinates)
     prior = jnp.array([[tuple(vars(c.prior(t)).values()) for c in model.law.coordinates] for t in TARGETS])
     loc0, scale0, spread0 = prior[..., 0], prior[..., 1], prior[..., 2]
@@ -62,7 +64,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     def mean(latent: Array, group: Rows) -> Array:
         theta = model.law.natural(latent[:count], reference, group.point.base_share[0])
         losses = jax.vmap(model.law.loss, in_axes=(None, 0))(theta, group.point)
-        return losses + latent[count:][group.run]
+        return losses + run_deviation(latent[count:], group.run, group.progress)
 
     def linearise(latent: Array, group: _Group) -> tuple[Array, Array, Array]:
         value, jacobian = mean(latent, group.rows), jax.jacfwd(mean)(latent, group.rows)
@@ -128,8 +130,8 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         # the log-normal prior of the spread weighs as much as 1/sd^2 / 2 observations of it
         weight = 0.5 / SPREAD_SD**2
         spread = jnp.exp((domains * 0.5 * jnp.log(scatter / domains) + weight * jnp.log(spread0)) / (domains + weight))
-        moments = jnp.sum(rows.run_mask * (offset**2 + variance[..., count:]), (1, 2))
-        run_sd = jnp.sqrt(moments / jnp.maximum(rows.run_mask.sum((1, 2)), 1) + LEAST_SD**2)
+        moments = jnp.sum(held * (offset**2 + variance[..., count:]), (1, 2))
+        run_sd = jnp.sqrt(moments / jnp.maximum(held.sum((1, 2)), 1) + LEAST_SD**2)
         fitted = latent.shape[-1] - jnp.sum(variance / group.scale**2, -1)
         sd = jnp.sqrt(used / jnp.maximum(rows.mask.sum(-1) - fitted, 1.0) + LEAST_SD**2)
         return (population, spread, run_sd, sd, latent), None

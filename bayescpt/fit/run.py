@@ -22,6 +22,7 @@ from bayescpt.fit.sample import Sampler, SamplerSettings
 from bayescpt.laws import LAWS, Law, Reference
 from bayescpt.model.layout import Layout, Rows, layout_of, reference_of
 from bayescpt.model.model import Model
+from bayescpt.model.noise import run_deviation
 from bayescpt.schema import TARGETS
 
 DEFAULT_LAW = "memory"
@@ -34,7 +35,7 @@ DIMS = {
     "noise_typical": ["target"],
     "noise_sd": ["target", "domain"],
     "noise_df": ["target"],
-    "run_offset": ["target", "run"],
+    "run_offset": ["target", "end", "run"],
 }
 
 
@@ -96,7 +97,7 @@ def _derived(
     """Natural parameters and pointwise log-likelihood of draws (chain, draw, ...)."""
 
     def one(coordinates: Array, offsets: Array, sd: Array, df: Array) -> tuple[dict[str, Array], Array]:
-        mean = model.expected(coordinates, rows.point, reference) + jnp.take_along_axis(offsets, rows.run, axis=-1)
+        mean = model.expected(coordinates, rows.point, reference) + run_deviation(offsets, rows.run, rows.progress)
         density = dist.StudentT(df[:, None, None], mean, sd[:, :, None]).log_prob(rows.loss)
         return model.natural(coordinates, reference), density
 
@@ -130,6 +131,7 @@ def _tree(
         "target": list(TARGETS),
         "domain": list(table.domains),
         "run": list(table.runs),
+        "end": ["first", "last"],
         "coordinate": [c.name for c in model.law.coordinates],
         "row_number": np.arange(len(table)),
     }
@@ -143,8 +145,9 @@ def _tree(
 
 
 def _by_run(offsets: np.ndarray, layout: Layout, count: int) -> np.ndarray:
-    """Run offsets (chain, draw, target, domain, slot) as (chain, draw, target, run)."""
-    flat = np.zeros((*offsets.shape[:3], count))
+    """Run offsets (chain, draw, target, domain, ends) as (chain, draw, target, end, run)."""
+    flat = np.zeros((*offsets.shape[:3], 2, count))
     domain, slot = np.nonzero(layout.runs >= 0)
-    flat[..., layout.runs[domain, slot]] = offsets[..., domain, slot]
+    for end, part in enumerate(np.split(offsets, 2, axis=-1)):
+        flat[..., end, layout.runs[domain, slot]] = part[..., domain, slot]
     return flat

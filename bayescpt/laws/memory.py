@@ -19,7 +19,7 @@ SHARE_FLOOR = 0.01
 
 
 class Memory(Law):
-    """L = L0 + (R + rho L0) D/(D+v) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta].
+    """L = L0 + (R + rho L0) D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta].
 
     L0 is the base's own loss and everything else is what continual pre-training adds to it; n = N over the reference
     size:
@@ -29,14 +29,15 @@ class Memory(Law):
     - h = s^q (1-m) + h0 m: the share of the target's own corpus in what the model remembers; h0 is that share in the
       base's training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C nats (the limit gamma
       -> 0 of D-CPT's share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
+    - m^delta: a model that trains on a mixture learns to hold both corpora; what a missing share costs heals slowly.
     - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns
       and falls.
     - R + rho L0: what the change to the run's own constant learning rate costs (re-warming) or brings, at any share;
       it settles over v tokens.
 
-    At D = 0 it is L0 exactly; dL/ds <= 0 everywhere; at s = 0 nothing is gained and the general loss rises for good;
-    at large D and fixed s it falls as (s^q D)^-beta to a floor that depends on s, so that, s fixed, it is a
-    Chinchilla law in D.
+    At D = 0 it is L0 exactly; dL/ds <= 0 everywhere; at s = 0 nothing is gained and the general loss rises
+    for good unless it heals;
+    at large D and fixed s it is a sum of falling powers of D, with exponents beta and, where delta > 0, delta.
     """
 
     name: ClassVar[str] = "memory"
@@ -44,7 +45,7 @@ class Memory(Law):
         "own work, after Que et al. 2024 (2406.01375), Gu et al. 2024 (2407.17467) and Wang et al. 2025 (2505.07796)"
     )
     equation: ClassVar[str] = (
-        "L = L0 + (R + rho L0) D/(D+v) - C n^nu ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
+        "L = L0 + (R + rho L0) D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
     )
     needs_base: ClassVar[bool] = True
     can_rise: ClassVar[bool] = True
@@ -58,6 +59,7 @@ class Memory(Law):
         Param("v", "billion tokens", "tokens over which the change of learning rate settles"),
         Param("q", "-", "power of the share: below 1, rare data count for more than their share"),
         Param("beta", "-", "exponent of own tokens"),
+        Param("delta", "-", "how the worth of share fades along the run: m^delta"),
         Param("nu", "-", "size exponent of C"),
         Param("mu", "-", "size exponent of G"),
         Param("size", "billion parameters", "reference size"),
@@ -128,6 +130,14 @@ class Memory(Law):
             domain=Prior(math.log(0.3), 0.3, 0.1),
         ),
         Coordinate(
+            "healing",
+            "-",
+            "delta: how fast the model learns to hold both corpora, as a power of the base's memory",
+            "on the quickstart's rows the fall after the peak grows with the share lost: 0.05 to 0.2 by least squares",
+            general=Prior(0.08, 0.08, 0.05),
+            domain=Prior(0.0, 0.08, 0.05),
+        ),
+        Coordinate(
             "share_size_exponent",
             "-",
             "nu: how the worth of share changes with size",
@@ -148,13 +158,14 @@ class Memory(Law):
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
-        change, contrast, fraction, fading, onset, settling, exponent, beta, nu, mu = coordinates
+        change, contrast, fraction, fading, onset, settling, exponent, beta, delta, nu, mu = coordinates
         shape = {
             "tau": jnp.exp(fading) * reference.tokens,
             "w": jnp.exp(onset) * reference.tokens,
             "v": jnp.exp(settling) * reference.tokens,
             "q": jnp.exp(exponent),
             "beta": jnp.exp(beta),
+            "delta": delta,
         }
         settled, *terms = zip(
             *(_terms(shape, jnp.asarray(reference.tokens), share, base_share) for share in (0.25, 0.5, 0.75)),
@@ -184,7 +195,7 @@ def _terms(theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scal
     memory = theta["tau"] / (tokens + theta["tau"])
     seen = power(jnp.asarray(share), theta["q"])
     held = seen * (1 - memory) + base_share * memory
-    log_share = jnp.log((held + SHARE_FLOOR) / (base_share + SHARE_FLOOR))
+    log_share = raised(memory, theta["delta"]) * jnp.log((held + SHARE_FLOOR) / (base_share + SHARE_FLOOR))
     return settled, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
 
 

@@ -32,6 +32,8 @@ class Rows(NamedTuple):
     loss: Float[Array, "target domain row"]
     run: Int[Array, "target domain row"]
     """slot of the row's run among the runs of its domain"""
+    progress: Float[Array, "target domain row"]
+    """position along the run in log tokens: 0 at the table's first checkpoint, 1 at its last"""
     mask: Bool[Array, "target domain row"]
     run_mask: Bool[Array, "target domain slot"]
     """slots that hold a run with rows of that target"""
@@ -55,6 +57,13 @@ def reference_of(table: Table) -> Reference:
         tokens=float(table.tokens.max()) / math.sqrt(10) / BILLION,
         tokens_min=float(table.tokens.min()) / BILLION,
     )
+
+
+def progress_of(tokens: Float[Array, "*shape"], reference: Reference) -> Float[Array, "*shape"]:
+    """Position of ``tokens`` (billions) between the table's first and last checkpoint in log tokens, held to [0, 1]."""
+    span = math.log(reference.tokens * math.sqrt(10) / reference.tokens_min)
+    along = jnp.log(tokens / reference.tokens_min) / span if span > 0 else jnp.ones_like(tokens)
+    return jnp.clip(along, 0.0, 1.0)
 
 
 def _padded(count: int, block: int) -> int:
@@ -110,6 +119,7 @@ def layout_of(table: Table, law: Law) -> Layout:
         point=point,
         loss=column(table.loss, 1.0),
         run=jnp.asarray(run),
+        progress=progress_of(point.tokens, typical),
         mask=jnp.asarray(mask),
         run_mask=jnp.asarray(run_mask),
     )

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.hierarchy import SPREAD_SD, PartialPooling
 from bayescpt.model.layout import BASE_SHARE, Rows
-from bayescpt.model.noise import StudentTNoise
+from bayescpt.model.noise import StudentTNoise, run_deviation
 from bayescpt.model.whiten import Whitening
 from bayescpt.schema import TARGETS
 
@@ -35,11 +35,11 @@ class Model:
         """
         targets, domains, width = rows.loss.shape
         noise = self.noise.sample(domains)
-        latent = self.hierarchy.sample(self.law, domains, rows.run_mask.shape[-1], whitening)
+        latent = self.hierarchy.sample(self.law, domains, 2 * rows.run_mask.shape[-1], whitening)
         count = len(self.law.coordinates)
         coordinates = numpyro.deterministic("coordinates", latent[..., :count])
         offsets = numpyro.deterministic("run_offset", noise.run_sd[:, None, None] * latent[..., count:])
-        mean = self.expected(coordinates, rows.point, reference) + jnp.take_along_axis(offsets, rows.run, axis=-1)
+        mean = self.expected(coordinates, rows.point, reference) + run_deviation(offsets, rows.run, rows.progress)
         assert mean.shape == (targets, domains, width)
         likelihood = dist.StudentT(noise.df[:, None, None], mean, noise.sd[:, :, None]).mask(rows.mask)
         numpyro.sample("loss", likelihood.to_event(3), obs=rows.loss if observed else None)

@@ -8,16 +8,33 @@ from typing import ClassVar, NamedTuple
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from bayescpt.schema import TARGETS
+
+
+def run_deviation(
+    offsets: Float[Array, "*group ends"], run: Int[Array, "*group row"], progress: Float[Array, "*group row"]
+) -> Float[Array, "*group row"]:
+    """Deviation of every row from the law by its run: between the run's first and last offset, linear in progress.
+
+    ``offsets`` holds the first offsets of all runs of the group, and then the last ones.
+    """
+    first, last = jnp.split(offsets, 2, axis=-1)
+    at_first, at_last = (jnp.take_along_axis(end, run, axis=-1) for end in (first, last))
+    return (1 - progress) * at_first + progress * at_last
+
+
+def deviation_scale(progress: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Standard deviation of a run's deviation in units of run_sd: 1 at both ends, less between them."""
+    return jnp.sqrt((1 - progress) ** 2 + progress**2)
 
 
 class NoiseDraw(NamedTuple):
     """Noise parameters of one draw."""
 
     run_sd: Float[Array, " target"]
-    """standard deviation of a run's common offset, nats per token"""
+    """standard deviation of a run's offset at either end, nats per token"""
     sd: Float[Array, "target domain"]
     """scale of the residual, nats per token"""
     df: Float[Array, " target"]
@@ -26,15 +43,16 @@ class NoiseDraw(NamedTuple):
 
 @dataclass(frozen=True)
 class StudentTNoise:
-    """loss = law + run offset + residual; offset ~ N(0, run_sd), residual ~ StudentT(df, 0, sd), both per target.
+    """loss = law + run deviation + residual, residual ~ StudentT(df, 0, sd), per target.
 
-    The offset is one number for a run and target: checkpoints of one run are not independent. Scales are known to be a
+    Checkpoints of one run are not independent: a run leaves the law by offsets ~ N(0, run_sd) at the table's first and
+    at its last checkpoint, and in between by what lies between them, linearly in log tokens. Scales are known to be a
     few thousandths of a nat at 100M parameters (sd 0.0015 over 20 seeds of a 124M model; wiggles of 0.001 to 0.005
     along public CPT runs, single outliers ten times that), more for the smallest proxies: half-normal priors with
     0.02 nats. ``df`` is 2 plus Gamma(2, 0.1) (Juarez and Steel 2010), which reaches from outliers to the normal.
     """
 
-    name: ClassVar[str] = "student-t with run offsets"
+    name: ClassVar[str] = "student-t with run deviations"
     run_scale: float = 0.02
     residual_scale: float = 0.02
     domain_spread: float = 0.4

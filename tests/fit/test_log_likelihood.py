@@ -27,7 +27,9 @@ def test_it_is_the_student_t_density_of_every_row(prior: Fit) -> None:
     point = Point(*(jnp.asarray(np.broadcast_to(column, shape)) for column in columns))
     theta = {param.name: jnp.asarray(of_row(param.name)) for param in law.params}
     mean = np.asarray(jax.jit(jax.vmap(jax.vmap(law.loss)))(theta, point))
-    offset = draws["run_offset"].transpose("draw", "target", "run").values[:, table.target, table.run]
+    ends = draws["run_offset"].transpose("draw", "target", "end", "run").values[:, table.target, :, table.run]
+    along = np.log(table.tokens / table.tokens.min()) / np.log(table.tokens.max() / table.tokens.min())
+    offset = (1 - along) * ends[..., 0].T + along * ends[..., 1].T
     df = draws["noise_df"].transpose("draw", "target").values[:, table.target]
     density = student_t.logpdf(table.loss, df, loc=mean + offset, scale=of_row("noise_sd"))
     np.testing.assert_allclose(kept, density, rtol=1e-9)

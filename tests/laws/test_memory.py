@@ -34,7 +34,8 @@ def thetas(subject: Subject, count: int) -> list[Theta]:
 def test_far_out_it_falls_to_its_floor_as_a_power_of_tokens(memory_subject: Subject) -> None:
     # far enough for the terms in 1/D to be small beside the one in D^-beta, near enough for that one to show
     far = 1e8 * memory_subject.reference.tokens
-    for theta in thetas(memory_subject, 5):
+    for drawn in thetas(memory_subject, 5):
+        theta = {**drawn, "delta": jnp.asarray(0.0)}  # without healing the share term is a constant out there
         near, mid, further = (at(theta, memory_subject, factor * far, 0.4) for factor in (1, 100, 10_000))
         assert near > mid > further
         assert np.log((near - mid) / (mid - further)) / np.log(100) == pytest.approx(float(theta["beta"]), rel=0.02)
@@ -48,10 +49,10 @@ def test_without_own_data_nothing_is_gained(memory_subject: Subject) -> None:
         assert at(theta, memory_subject, tokens, 0.1) > at(more, memory_subject, tokens, 0.1)
 
 
-def test_without_replay_and_rewarming_the_general_loss_rises_for_good(memory_subject: Subject) -> None:
+def test_without_replay_rewarming_and_healing_the_general_loss_rises_for_good(memory_subject: Subject) -> None:
     tokens = np.geomspace(1e-3, 1e6, 30) * memory_subject.reference.tokens
     for theta in thetas(memory_subject, 5):
-        calm = {**theta, "R": jnp.asarray(0.0), "rho": jnp.asarray(0.0)}
+        calm = {**theta, **dict.fromkeys(("R", "rho", "delta"), jnp.asarray(0.0))}
         losses = np.array([at(calm, memory_subject, t, 0.0) for t in tokens])
         if memory_subject.base_share == 1.0:
             assert (np.diff(losses) > 0).all()

@@ -14,7 +14,7 @@ from bayescpt.model.layout import BASE_SHARE, ROW_BLOCK, RUN_BLOCK, layout_of, r
 from bayescpt.schema import TARGETS
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_every_row_is_led_back_to_the_table(study_table: Table, data: st.DataObject) -> None:
     rows = len(study_table)

@@ -57,6 +57,7 @@ def padded(rows: Rows, extra_rows: int, extra_slots: int) -> Rows:
         point=point,
         loss=pad(rows.loss, extra_rows, 7.0),
         run=pad(rows.run, extra_rows, 1),
+        progress=pad(rows.progress, extra_rows, 0.3),
         mask=pad(rows.mask, extra_rows, False),
         run_mask=pad(rows.run_mask, extra_slots, False),
     )
@@ -83,8 +84,11 @@ def test_slots_without_a_run_add_their_own_prior_and_nothing_else(program: Progr
     more = padded(program.rows, 0, extra)
     forward = program.forward(1, more)
     params = forward.params
-    small = params | {"latent": params["latent"][..., :-extra]}
-    own_prior = forward.latent_prior[..., -extra:].sum()
+    # latent: the law's coordinates, the first offsets of all slots, their last offsets
+    count, slots = len(program.model.law.coordinates), more.run_mask.shape[-1]
+    added = np.r_[count + slots - extra : count + slots, count + 2 * slots - extra : count + 2 * slots]
+    small = params | {"latent": jnp.delete(params["latent"], added, axis=-1)}
+    own_prior = forward.latent_prior[..., added].sum()
     difference = program.log_density(params, more) - program.log_density(small)
     assert difference == pytest.approx(float(own_prior), rel=1e-9)
 
@@ -98,16 +102,21 @@ def test_simulated_losses_have_the_shape_of_the_rows(program: Program) -> None:
     assert not np.array_equal(losses, other)
 
 
-def test_rows_of_one_run_share_its_offset(program: Program) -> None:
+def test_rows_of_one_run_share_its_deviation(program: Program) -> None:
     forward = program.forward(2)
     expected = jax.jit(program.model.expected)
     law = expected(forward.derived["coordinates"], program.rows.point, program.reference)
     offset = np.asarray(forward.mean - law)
     run, mask = np.asarray(program.rows.run), np.asarray(program.rows.mask)
-    own = np.asarray(forward.derived["run_offset"])
+    first, last = np.split(np.asarray(forward.derived["run_offset"]), 2, axis=-1)
+    along = np.asarray(program.rows.progress)
+    assert along.min() == 0
+    assert along.max() == pytest.approx(1)
     for t, d in np.ndindex(mask.shape[:2]):
         real = mask[t, d]
-        np.testing.assert_allclose(offset[t, d, real], own[t, d, run[t, d, real]], atol=1e-9)
+        slot, part = run[t, d, real], along[t, d, real]
+        own = (1 - part) * first[t, d, slot] + part * last[t, d, slot]
+        np.testing.assert_allclose(offset[t, d, real], own, atol=1e-9)
         assert len(np.unique(run[t, d, real])) > 1
 
 
