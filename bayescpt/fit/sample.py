@@ -24,8 +24,8 @@ class SamplerSettings:
 
     chains: int = 4
     warmup: int = 700
-    draws: int = 1000
-    target_accept: float = 0.9
+    draws: int = 1250
+    target_accept: float = 0.95
 
 
 @dataclass(frozen=True)
