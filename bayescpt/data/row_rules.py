@@ -14,6 +14,8 @@ from bayescpt.schema import CONSTANT_IN_RUN, KEY, TARGETS
 RATIO_DRIFT = 0.02
 """How far the realised ratio may lie from its last value near the end of a run; sampling noise in a realised
 share shrinks as 1/sqrt(tokens), so at a fraction f of the run the allowance is RATIO_DRIFT / sqrt(f)."""
+ROW_TOKENS = 4096
+"""A mixture is exact to a packed row at best: a row more or less of this many tokens is counting, not drift."""
 SAME_CHECKPOINT = 1e-6
 """Relative difference above which two rows of one checkpoint contradict each other."""
 BASE_AGREEMENT = 1e-4
@@ -50,7 +52,7 @@ def moving_ratios(sheet: Sheet) -> Iterator[Fault]:
     for (run,), places in _groups(sheet, ("run",), rows).items():
         tokens, ratio = sheet.cells["tokens"].values[places], sheet.cells["ratio"].values[places]
         last = ratio[np.argmax(tokens)]
-        away = np.abs(ratio - last) > RATIO_DRIFT / np.sqrt(tokens / tokens.max())
+        away = np.abs(ratio - last) > RATIO_DRIFT / np.sqrt(tokens / tokens.max()) + ROW_TOKENS / tokens
         if away.any():
             odd += [places[i] for i in np.flatnonzero(away)]
             first = int(np.argmax(away))

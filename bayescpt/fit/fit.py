@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +100,7 @@ class Fit:
             typical = posterior["noise_typical"].transpose("target", "sample").values
             noise_sd = typical * np.exp(self.model.noise.domain_spread * rng.standard_normal(typical.shape))
         return Draws(
-            theta=_natural(self.model, coordinates, self.reference),
+            theta=_natural(self.model, jnp.asarray(coordinates), self.reference),
             run_sd=posterior["run_sd"].transpose("target", "sample").values,
             noise_sd=noise_sd,
             noise_df=posterior["noise_df"].transpose("target", "sample").values,
@@ -168,13 +168,17 @@ class Fit:
             raise ValueError(f"{path} has fit format {found}, this version reads {FORMAT}: fit the rows again")
         if tree.attrs["law"] not in LAWS:
             raise ValueError(f"{path} was fitted with the law '{tree.attrs['law']}'; known are {', '.join(LAWS)}")
+        noise = StudentTNoise(**json.loads(tree.attrs["noise"]))
+        model = Model(LAWS[tree.attrs["law"]], PartialPooling(), noise)
+        if tree.attrs["model"] != model.describe():
+            raise ValueError(f"{path} was fitted with another version of this model: fit the rows again")
         columns = tree["rows"].to_dataset()
         table = Table.from_frame(pd.DataFrame({str(name): values.values for name, values in columns.data_vars.items()}))
         if table.digest != tree.attrs["digest"]:
             raise ValueError(f"{path}: its rows do not match the digest they were fitted under; the file was changed")
         del tree["rows"]
         return cls(
-            model=Model(LAWS[tree.attrs["law"]], PartialPooling(), StudentTNoise(**json.loads(tree.attrs["noise"]))),
+            model=model,
             table=table,
             reference=Reference(**json.loads(tree.attrs["reference"])),
             tree=tree,
@@ -183,13 +187,14 @@ class Fit:
         )
 
 
+@partial(jax.jit, static_argnums=0)
 def _natural(
-    model: Model, coordinates: Float[np.ndarray, "target draw coordinate"], reference: Reference
+    model: Model, coordinates: Float[Array, "target draw coordinate"], reference: Reference
 ) -> dict[str, Float[Array, "target draw"]]:
     def one(values: Array, base_share: Array) -> dict[str, Array]:
         return model.law.natural(values, reference, base_share)
 
-    return jax.vmap(jax.vmap(one, in_axes=(0, None)))(jnp.asarray(coordinates), jnp.asarray(BASE_SHARE))
+    return jax.vmap(jax.vmap(one, in_axes=(0, None)))(coordinates, jnp.asarray(BASE_SHARE))
 
 
 def _plain(column: pd.Series) -> np.ndarray:

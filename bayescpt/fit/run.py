@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -69,6 +70,7 @@ def fit(
     layout, reference = layout_of(table, model.law), reference_of(table)
     samples = sampler.run(layout.rows, reference, jax.random.key(seed))
     tree = _tree(model, table, layout, reference, samples.sites, samples.stats)
+    tree.attrs["sampler"] = json.dumps(vars(sampler.settings))
     checks = check_posterior(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset())
     return Fit(model=model, table=table, reference=reference, tree=tree, checks=checks, seed=seed)
 

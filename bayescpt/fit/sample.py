@@ -23,9 +23,9 @@ class SamplerSettings:
     """How to sample. The defaults reach an effective sample size above 400 on tables of a few domains."""
 
     chains: int = 4
-    warmup: int = 700
+    warmup: int = 1000
     draws: int = 1250
-    target_accept: float = 0.95
+    target_accept: float = 0.98
 
 
 @dataclass(frozen=True)
