@@ -10,12 +10,14 @@ from bayescpt.cli.files import check_output
 from bayescpt.cli.options import Debug, Json, bounded
 from bayescpt.cli.sampling import in_background, use_devices
 from bayescpt.cli.session import FAILED, Gather, session
+from bayescpt.settings import SamplerSettings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bayescpt.fit import Fit
 
+DEFAULTS = SamplerSettings()
 LEAST_DRAWS = 4
 """R-hat splits a chain in two and needs two draws in either half."""
 
@@ -25,10 +27,12 @@ def fit(
     out: Annotated[str, typer.Option("-o", "--out", metavar="FIT.nc", help="Where to write the fit.")],
     law: Annotated[str, typer.Option(help="Scaling law; an unknown name lists those on offer.")] = "memory",
     seed: Annotated[int, typer.Option(help="Seed of everything random; at least 0.")] = 0,
-    chains: Annotated[int, typer.Option(help="Chains, in parallel where there are cores.")] = 4,
-    warmup: Annotated[int, typer.Option(help="Draws of each chain to adapt on, then dropped.")] = 700,
-    draws: Annotated[int, typer.Option(help="Draws of each chain to keep.")] = 1000,
-    target_accept: Annotated[float, typer.Option(help="Acceptance to adapt to; towards 0.99 if draws diverge.")] = 0.9,
+    chains: Annotated[int, typer.Option(help="Chains, in parallel where there are cores.")] = DEFAULTS.chains,
+    warmup: Annotated[int, typer.Option(help="Draws of each chain to adapt on, then dropped.")] = DEFAULTS.warmup,
+    draws: Annotated[int, typer.Option(help="Draws of each chain to keep.")] = DEFAULTS.draws,
+    target_accept: Annotated[float, typer.Option(help="Acceptance to adapt to; towards 0.99 if draws diverge.")] = (
+        DEFAULTS.target_accept
+    ),
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -46,7 +50,6 @@ def fit(
         gather(bounded, "--target-accept", target_accept, 0, 1, False)
         use_devices(max(chains, 1))
         from bayescpt.data import Table
-        from bayescpt.fit import SamplerSettings
         from bayescpt.fit import fit as sample
         from bayescpt.fit.run import law_named
 

@@ -3,7 +3,8 @@
 from bayescpt.fit.checks import Check, UnreliableFit
 from bayescpt.fit.fit import Draws, Fit
 from bayescpt.fit.run import DEFAULT_LAW, fit, prior_fit
-from bayescpt.fit.sample import Sampler, SamplerSettings
+from bayescpt.fit.sample import Sampler
+from bayescpt.settings import SamplerSettings
 
 __all__ = [
     "DEFAULT_LAW",

@@ -16,16 +16,7 @@ from bayescpt.laws import Reference
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
 from bayescpt.model.whiten import Whitening, white_site
-
-
-@dataclass(frozen=True)
-class SamplerSettings:
-    """How to sample. The defaults reach an effective sample size above 400 on tables of a few domains."""
-
-    chains: int = 4
-    warmup: int = 1000
-    draws: int = 1250
-    target_accept: float = 0.98
+from bayescpt.settings import SamplerSettings
 
 
 @dataclass(frozen=True)
