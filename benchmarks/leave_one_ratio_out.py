@@ -1,6 +1,6 @@
 """Held-out ratios: refit without every run of one ratio, predict those runs, for each law side by side.
 
-    python benchmarks/leave_one_ratio_out.py quickstart/rows.parquet --law memory --law dcpt --law anchored
+    python benchmarks/leave_one_ratio_out.py examples/data/quickstart.parquet --law memory --law dcpt --law anchored
 
 Per law and target: root mean square error of the predictive median (nats), the share of held-out losses inside the
 central 50 and 90 % predictive intervals of a new run, and the mean width of the latter. Minutes of sampling; not part
