@@ -18,7 +18,10 @@ ROOT = Path(bayescpt.__file__).parents[1]
 
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
-    for names in ("schema settings", "data laws", "model", "fit", "ask", "decide", "design", "report", "cli", "__main__")
+    for names in (
+        "schema settings",
+        *("data laws", "model", "fit", "ask", "decide", "design", "report", "cli", "__main__"),
+    )
 )
 """A layer may import those before it, and itself."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
