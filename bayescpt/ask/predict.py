@@ -11,7 +11,7 @@ from bayescpt.ask.losses import Losses
 from bayescpt.fit import Fit
 from bayescpt.laws import BILLION
 from bayescpt.model.layout import progress_of
-from bayescpt.model.noise import deviation_scale
+from bayescpt.model.noise import deviation_scale, share_scale
 from bayescpt.schema import TARGETS
 
 POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
@@ -65,12 +65,17 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
         for target, members in group.groupby("target", sort=False):
             index = TARGETS.index(target)
             where = members.index.to_numpy()
-            mean = losses.at(target, members["ratio"].to_numpy(dtype=float)[:, None]).T
+            ratio = members["ratio"].to_numpy(dtype=float)
+            mean = losses.at(target, ratio[:, None]).T
             draws = losses.draws
+            share = ratio if target == "domain" else 1 - ratio
+            louder = np.asarray(
+                share_scale(jnp.asarray(share), jnp.asarray(draws.noise_share_exponent[index][:, None]))
+            )
             scale = float(deviation_scale(progress_of(jnp.asarray(tokens / BILLION), fit.reference)))
             offset = scale * draws.run_sd[index][:, None] * rng.standard_normal(mean.shape)
             residual = draws.noise_sd[index][:, None] * rng.standard_t(draws.noise_df[index][:, None], mean.shape)
-            expected[:, where], predictive[:, where] = mean, mean + offset + residual
+            expected[:, where], predictive[:, where] = mean, mean + louder * (offset + residual)
     result = xr.Dataset({"expected": (("sample", "point"), expected), "predictive": (("sample", "point"), predictive)})
     for name in result:
         result[name].attrs = {"unit": "nats/token"}

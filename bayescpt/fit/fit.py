@@ -39,6 +39,7 @@ class Draws(NamedTuple):
     run_sd: Float[np.ndarray, "target draw"]
     noise_sd: Float[np.ndarray, "target draw"]
     noise_df: Float[np.ndarray, "target draw"]
+    noise_share_exponent: Float[np.ndarray, "target draw"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Fit:
             run_sd=posterior["run_sd"].transpose("target", "sample").values,
             noise_sd=noise_sd,
             noise_df=posterior["noise_df"].transpose("target", "sample").values,
+            noise_share_exponent=posterior["noise_share_exponent"].transpose("target", "sample").values,
         )
 
     def base_loss(self, domain: str, size: float, target: Target) -> Float[np.ndarray, " draw"]:

@@ -16,7 +16,7 @@ from bayescpt.laws import Reference
 from bayescpt.model.hierarchy import SPREAD_SD
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
-from bayescpt.model.noise import run_deviation
+from bayescpt.model.noise import run_deviation, share_scale
 from bayescpt.model.whiten import Whitening
 from bayescpt.schema import TARGETS
 
@@ -61,19 +61,23 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     prior = jnp.array([[tuple(vars(c.prior(t)).values()) for c in model.law.coordinates] for t in TARGETS])
     loc0, scale0, spread0 = prior[..., 0], prior[..., 1], prior[..., 2]
 
+    def louder(group: Rows) -> Array:
+        return share_scale(group.point.share, jnp.asarray(model.noise.share_exponent))
+
     def mean(latent: Array, group: Rows) -> Array:
         theta = model.law.natural(latent[:count], reference, group.point.base_share[0])
         losses = jax.vmap(model.law.loss, in_axes=(None, 0))(theta, group.point)
-        return losses + run_deviation(latent[count:], group.run, group.progress)
+        return losses + louder(group) * run_deviation(latent[count:], group.run, group.progress)
 
     def linearise(latent: Array, group: _Group) -> tuple[Array, Array, Array]:
         value, jacobian = mean(latent, group.rows), jax.jacfwd(mean)(latent, group.rows)
         residual = group.rows.loss - value
-        weight = group.rows.mask * (DF + 1) / (DF + (residual / group.sd) ** 2) / group.sd**2
+        sd = group.sd * louder(group.rows)
+        weight = group.rows.mask * (DF + 1) / (DF + (residual / sd) ** 2) / sd**2
         return residual, jacobian, weight
 
     def objective(latent: Array, group: _Group) -> Array:
-        residual = (group.rows.loss - mean(latent, group.rows)) / group.sd
+        residual = (group.rows.loss - mean(latent, group.rows)) / (group.sd * louder(group.rows))
         fit = jnp.sum(group.rows.mask * (DF + 1) / 2 * jnp.log1p(residual**2 / DF))
         return fit + 0.5 * jnp.sum(((latent - group.loc) / group.scale) ** 2)
 
@@ -144,5 +148,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     posterior = precision + jnp.eye(latent.shape[-1]) / group.scale[..., None, :] ** 2
     # run offsets are sampled as scores, in units of their standard deviation
     unit = jnp.ones_like(latent).at[..., count:].set(run_sd[:, None, None])
-    root = jnp.linalg.cholesky(jnp.linalg.inv(posterior)) / unit[..., :, None]
-    return Mode(population, spread, run_sd, sd, latent, Whitening(latent / unit, root))
+    covariance = jnp.linalg.inv(posterior)
+    root = jnp.linalg.cholesky(covariance) / unit[..., :, None]
+    follow = covariance[..., :count] / spread[:, None, None, :] ** 2 / unit[..., :, None]
+    return Mode(population, spread, run_sd, sd, latent, Whitening(latent / unit, root, population, follow))

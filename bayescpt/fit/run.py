@@ -11,7 +11,6 @@ import arviz_base
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer import Predictive
@@ -23,7 +22,7 @@ from bayescpt.fit.sample import Sampler, SamplerSettings
 from bayescpt.laws import LAWS, Law, Reference
 from bayescpt.model.layout import Layout, Rows, layout_of, reference_of
 from bayescpt.model.model import Model
-from bayescpt.model.noise import run_deviation
+from bayescpt.model.noise import NoiseDraw
 from bayescpt.schema import TARGETS
 
 DEFAULT_LAW = "memory"
@@ -36,6 +35,7 @@ DIMS = {
     "noise_typical": ["target"],
     "noise_sd": ["target", "domain"],
     "noise_df": ["target"],
+    "noise_share_exponent": ["target"],
     "run_offset": ["target", "end", "run"],
 }
 
@@ -94,16 +94,15 @@ def _prior_sites(model: Model, rows: Rows, reference: Reference, draws: int, key
 
 @partial(jax.jit, static_argnames="model")
 def _derived(
-    model: Model, rows: Rows, reference: Reference, coordinates: Array, offsets: Array, sd: Array, df: Array
+    model: Model, rows: Rows, reference: Reference, coordinates: Array, offsets: Array, noise: NoiseDraw
 ) -> tuple[dict[str, Array], Array]:
     """Natural parameters and pointwise log-likelihood of draws (chain, draw, ...)."""
 
-    def one(coordinates: Array, offsets: Array, sd: Array, df: Array) -> tuple[dict[str, Array], Array]:
-        mean = model.expected(coordinates, rows.point, reference) + run_deviation(offsets, rows.run, rows.progress)
-        density = dist.StudentT(df[:, None, None], mean, sd[:, :, None]).log_prob(rows.loss)
+    def one(coordinates: Array, offsets: Array, noise: NoiseDraw) -> tuple[dict[str, Array], Array]:
+        density = model.likelihood(coordinates, offsets, noise, rows, reference).log_prob(rows.loss)
         return model.natural(coordinates, reference), density
 
-    return jax.vmap(jax.vmap(one))(coordinates, offsets, sd, df)
+    return jax.vmap(jax.vmap(one))(coordinates, offsets, noise)
 
 
 def _tree(
@@ -119,8 +118,9 @@ def _tree(
     posterior["run_offset"] = _by_run(sites["run_offset"], layout, len(table.runs))
     rows = layout.rows
 
-    sampled = (jnp.asarray(sites[n]) for n in ("coordinates", "run_offset", "noise_sd", "noise_df"))
-    natural, density = _derived(model, rows, reference, *sampled)
+    noise = NoiseDraw(*(jnp.asarray(sites[n]) for n in ("run_sd", "noise_sd", "noise_df", "noise_share_exponent")))
+    sampled = (jnp.asarray(sites[n]) for n in ("coordinates", "run_offset"))
+    natural, density = _derived(model, rows, reference, *sampled, noise)
     dims = dict(DIMS)
     for param in model.law.params:
         posterior[param.name] = np.asarray(natural[param.name])

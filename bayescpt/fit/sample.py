@@ -54,7 +54,7 @@ class Sampler:
         kernel = NUTS(
             self._program,
             target_accept_prob=self.settings.target_accept,
-            dense_mass=[(white_site(t, d),) for t in range(targets) for d in range(domains)],
+            dense_mass=[("population",), *((white_site(t, d),) for t in range(targets) for d in range(domains))],
         )
         arguments = (rows, reference, whitening)
         state = kernel.init(key, self.settings.warmup, start, model_args=arguments, model_kwargs={})
@@ -83,7 +83,7 @@ class Sampler:
         start_key, run_key = jax.random.split(key)
         mode = laplace(self.model, rows, reference)
         keys = jax.random.split(run_key, self.settings.chains)
-        begin = starts(mode, self.settings.chains, start_key)
+        begin = starts(mode, self.model.noise.share_exponent, self.settings.chains, start_key)
         sites, stats = self._chains(keys, rows, reference, mode.whitening, begin)
         return Samples(
             sites={name: np.asarray(value) for name, value in sites.items()},
@@ -92,10 +92,10 @@ class Sampler:
         )
 
 
-def starts(mode: Mode, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
+def starts(mode: Mode, share_exponent: float, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
     """Unconstrained starting values, spread over about the posterior so that R-hat can see a chain go astray."""
     targets, domains, width = mode.latent.shape
-    keys = iter(jax.random.split(key, 5 + targets * domains))
+    keys = iter(jax.random.split(key, 6 + targets * domains))
 
     def jitter(value: Array, scale: Array | float) -> Array:
         return value + scale * jax.random.normal(next(keys), (chains, *value.shape))
@@ -108,6 +108,7 @@ def starts(mode: Mode, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
         "noise_typical": jitter(jnp.log(typical), 0.3),
         "log_noise_sd": jitter(jnp.log(mode.noise_sd), 0.1),
         "df_excess": jnp.full((chains, typical.size), jnp.log(4.0)),
+        "noise_share_exponent": jitter(jnp.full(typical.size, share_exponent), 0.1),
     }
     for t in range(targets):
         for d in range(domains):

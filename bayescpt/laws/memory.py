@@ -14,30 +14,27 @@ from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, 
 OWN_SOURCE = "rows of the bundled quickstart study and the shape of Fig. 19 of 2505.07796; wide"
 
 
-SHARE_FLOOR = 0.01
-"""eps: keeps the share term finite where nothing of a corpus is left. Only runs at 100 % domain data reach it."""
-
-
 class Memory(Law):
-    """L = L0 + (R + rho L0) D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta].
+    """L = L0 exp(rho D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]).
 
-    L0 is the base's own loss and everything else is what continual pre-training adds to it; n = N over the reference
-    size:
+    L0 is the base's own loss and everything else is the factor by which continual pre-training changes it, so that a
+    loss stays positive whatever the parameters; n = N over the reference size:
 
     - d = sqrt(D^2 + w^2) - w: effective tokens. The first steps run at a small learning rate and count quadratically.
     - m = tau/(d + tau): the base's memory, 1 at the start and fading over tau tokens.
     - h = s^q (1-m) + h0 m: the share of the target's own corpus in what the model remembers; h0 is that share in the
-      base's training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C nats (the limit gamma
-      -> 0 of D-CPT's share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
+      base's training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C (the limit gamma -> 0
+      of D-CPT's share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
+    - eps: transfer, the share of a corpus that the other one stands in for. It bounds what a missing corpus costs.
     - m^delta: a model that trains on a mixture learns to hold both corpora; what a missing share costs heals slowly.
     - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns
       and falls.
-    - R + rho L0: what the change to the run's own constant learning rate costs (re-warming) or brings, at any share;
-      it settles over v tokens.
+    - rho: what the change to the run's own constant learning rate costs (re-warming) or brings at any share, and all
+      that happens at the share the base was trained at before own tokens count; it settles over v tokens.
 
-    At D = 0 it is L0 exactly; dL/ds <= 0 everywhere; at s = 0 nothing is gained and the general loss rises
-    for good unless it heals;
-    at large D and fixed s it is a sum of falling powers of D, with exponents beta and, where delta > 0, delta.
+    At D = 0 the loss is L0 exactly; dL/ds <= 0 everywhere; the domain loss at s = 0 moves by rho alone, and the general
+    loss at s = 0 rises for good unless it heals; at large D and fixed s ln L is a sum of falling powers of D, with
+    exponents beta and, where delta > 0, delta.
     """
 
     name: ClassVar[str] = "memory"
@@ -45,19 +42,19 @@ class Memory(Law):
         "own work, after Que et al. 2024 (2406.01375), Gu et al. 2024 (2407.17467) and Wang et al. 2025 (2505.07796)"
     )
     equation: ClassVar[str] = (
-        "L = L0 + (R + rho L0) D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta]"
+        "L = L0 exp(rho D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta])"
     )
     needs_base: ClassVar[bool] = True
     can_rise: ClassVar[bool] = True
     params: ClassVar[tuple[Param, ...]] = (
-        Param("R", "nats/token", "what the change of learning rate costs, once settled"),
-        Param("rho", "-", "the same, as a fraction of the base's loss"),
-        Param("C", "nats/token", "worth of an e-fold of the own corpus's share, at the reference size"),
-        Param("G", "nats/token", "worth of endless own tokens, at the reference size"),
+        Param("rho", "-", "log factor of the loss by the change of learning rate, once settled"),
+        Param("C", "-", "worth of an e-fold of the own corpus's share in log loss, at the reference size"),
+        Param("G", "-", "worth of endless own tokens in log loss, at the reference size"),
         Param("tau", "billion tokens", "tokens over which the base fades"),
         Param("w", "billion tokens", "tokens of the onset, about the warm-up"),
         Param("v", "billion tokens", "tokens over which the change of learning rate settles"),
         Param("q", "-", "power of the share: below 1, rare data count for more than their share"),
+        Param("eps", "-", "transfer: the share of a corpus that the other one stands in for"),
         Param("beta", "-", "exponent of own tokens"),
         Param("delta", "-", "how the worth of share fades along the run: m^delta"),
         Param("nu", "-", "size exponent of C"),
@@ -66,28 +63,28 @@ class Memory(Law):
     )
     coordinates: ClassVar[tuple[Coordinate, ...]] = (
         Coordinate(
-            "log_change",
+            "drift",
             "log",
-            "log of L / L0 at the reference, with an even mix",
-            "2403.08763 table 2: 0 to 3 % with half replay; domains lose 5 to 70 % of their loss",
-            general=Prior(0.015, 0.05, 0.03),
-            domain=Prior(-0.5, 0.4, 0.3),
+            "rho: log factor of the loss by the change of learning rate, at any share",
+            "re-warming on the same data costs a peak of 0.1 to 0.2 nats (2403.08763, Fig. 8), and most of it heals",
+            general=Prior(0.0, 0.03, 0.015),
+            domain=Prior(0.0, 0.05, 0.05),
         ),
         Coordinate(
-            "log_share_contrast",
-            "log nats/token",
-            "loss at share 1/4 minus loss at share 3/4, at the reference tokens",
-            "2403.08763 table 2: 0.1 to 0.2 nats between 25 and 75 % replay",
-            general=Prior(math.log(0.15), 0.7, 0.5),
-            domain=Prior(math.log(0.2), 0.7, 0.5),
+            "log_effect",
+            "log",
+            "log of the effect of an even mix: |ln L at r = 1/2 - ln L at r = 0| at the reference tokens",
+            "2403.08763 table 2: half replay costs 0.05 to 0.2 of 2 to 3 nats; domains lose 5 to 70 % of their loss",
+            general=Prior(math.log(0.04), 0.7, 0.5),
+            domain=Prior(math.log(0.4), 0.6, 0.5),
         ),
         Coordinate(
             "logit_share_fraction",
             "logit",
-            "part of that contrast that is the share itself (C), the rest being own tokens (G)",
+            "part of that effect that is the share itself (C), the rest being own tokens (G)",
             OWN_SOURCE,
             general=Prior(0.7, 0.8, 0.4),
-            domain=Prior(1.0, 1.0, 0.5),
+            domain=Prior(1.0, 0.8, 0.4),
         ),
         Coordinate(
             "log_fading",
@@ -122,20 +119,28 @@ class Memory(Law):
             domain=Prior(-0.7, 0.4, 0.25),
         ),
         Coordinate(
+            "log_transfer",
+            "log",
+            "log of eps: how far either corpus stands in for the other",
+            "about 0.1 in D-CPT's fits of domain losses (2406.01375, App. E.3); the general one shows at ratio 1 only",
+            general=Prior(math.log(0.02), 0.7, 0.4),
+            domain=Prior(math.log(0.1), 0.7, 0.4),
+        ),
+        Coordinate(
             "log_beta",
             "log",
             "log of beta",
             "Chinchilla 0.37; 0.13 to 0.5 in CPT laws (2505.07796)",
-            general=Prior(math.log(0.3), 0.3, 0.1),
-            domain=Prior(math.log(0.3), 0.3, 0.1),
+            general=Prior(math.log(0.25), 0.4, 0.1),
+            domain=Prior(math.log(0.25), 0.4, 0.1),
         ),
         Coordinate(
             "healing",
             "-",
             "delta: how fast the model learns to hold both corpora, as a power of the base's memory",
-            "on the quickstart's rows the fall after the peak grows with the share lost: 0.05 to 0.2 by least squares",
+            "the quickstart's fall after the peak grows with the share lost: 0.05 to 0.2; domain losses show none",
             general=Prior(0.08, 0.08, 0.05),
-            domain=Prior(0.0, 0.08, 0.05),
+            domain=Prior(0.0, 0.02, 0.01),
         ),
         Coordinate(
             "share_size_exponent",
@@ -158,44 +163,40 @@ class Memory(Law):
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
-        change, contrast, fraction, fading, onset, settling, exponent, beta, delta, nu, mu = coordinates
+        drift, effect, fraction, fading, onset, settling, exponent, transfer, beta, delta, nu, mu = coordinates
         shape = {
             "tau": jnp.exp(fading) * reference.tokens,
             "w": jnp.exp(onset) * reference.tokens,
             "v": jnp.exp(settling) * reference.tokens,
             "q": jnp.exp(exponent),
+            "eps": jnp.exp(transfer),
             "beta": jnp.exp(beta),
             "delta": delta,
         }
-        settled, *terms = zip(
-            *(_terms(shape, jnp.asarray(reference.tokens), share, base_share) for share in (0.25, 0.5, 0.75)),
-            strict=True,
+        tokens = jnp.asarray(reference.tokens)
+        (_, held, own), (_, base_held, base_own) = (
+            _terms(shape, tokens, share, base_share) for share in (0.5, base_share)
         )
-        (held_low, held, held_high), (own_low, own, own_high) = terms
-        nats = jnp.exp(contrast)
-        C = nats * jax.nn.sigmoid(fraction) / (held_high - held_low)
-        G = nats * jax.nn.sigmoid(-fraction) / (own_high - own_low)
-        R = (C * held + G * own) / settled[1]
-        rho = jnp.expm1(change) / settled[1]
-        return {"R": R, "rho": rho, "C": C, "G": G, **shape, "nu": nu, "mu": mu, "size": jnp.asarray(reference.size)}
+        C = jnp.exp(effect) * jax.nn.sigmoid(fraction) / jnp.abs(held - base_held)
+        G = jnp.exp(effect) * jax.nn.sigmoid(-fraction) / jnp.abs(own - base_own)
+        return {"rho": drift, "C": C, "G": G, **shape, "nu": nu, "mu": mu, "size": jnp.asarray(reference.size)}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
         settled, held, own = _terms(theta, point.tokens, point.share, point.base_share)
         relative = point.size / theta["size"]
         C, G = theta["C"] * raised(relative, theta["nu"]), theta["G"] * raised(relative, theta["mu"])
-        change = theta["R"] + theta["rho"] * point.base_loss
-        return point.base_loss + change * settled - C * held - G * own
+        return point.base_loss * jnp.exp(theta["rho"] * settled - C * held - G * own)
 
 
 def _terms(theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-    """What R, C and G multiply: the part of the change that has settled, the log share held, progress by own tokens."""
+    """What rho, C and G multiply: the part of the drift that has settled, the log share held, own progress."""
     settled = tokens / (tokens + theta["v"])
     # sqrt(D^2 + w^2) - w, written so that nothing cancels for D << w
     tokens = tokens**2 / (jnp.sqrt(tokens**2 + theta["w"] ** 2) + theta["w"])
     memory = theta["tau"] / (tokens + theta["tau"])
     seen = power(jnp.asarray(share), theta["q"])
     held = seen * (1 - memory) + base_share * memory
-    log_share = raised(memory, theta["delta"]) * jnp.log((held + SHARE_FLOOR) / (base_share + SHARE_FLOOR))
+    log_share = raised(memory, theta["delta"]) * jnp.log1p((held - base_share) / (base_share + theta["eps"]))
     return settled, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
 
 

@@ -64,4 +64,4 @@ class PartialPooling:
         centre = jnp.zeros(shape).at[..., :count].set(population[:, None, :])
         scale = jnp.ones(shape).at[..., :count].set(spread[:, None, :])
         latent = dist.Normal(centre, scale).to_event(3)
-        return numpyro.sample("latent", latent) if whitening is None else sample_whitened(latent, whitening)
+        return numpyro.sample("latent", latent) if whitening is None else sample_whitened(latent, population, whitening)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.hierarchy import SPREAD_SD, PartialPooling
 from bayescpt.model.layout import BASE_SHARE, Rows
-from bayescpt.model.noise import StudentTNoise, run_deviation
+from bayescpt.model.noise import NoiseDraw, StudentTNoise, run_deviation, share_scale
 from bayescpt.model.whiten import Whitening
 from bayescpt.schema import TARGETS
 
@@ -39,10 +39,23 @@ class Model:
         count = len(self.law.coordinates)
         coordinates = numpyro.deterministic("coordinates", latent[..., :count])
         offsets = numpyro.deterministic("run_offset", noise.run_sd[:, None, None] * latent[..., count:])
-        mean = self.expected(coordinates, rows.point, reference) + run_deviation(offsets, rows.run, rows.progress)
-        assert mean.shape == (targets, domains, width)
-        likelihood = dist.StudentT(noise.df[:, None, None], mean, noise.sd[:, :, None]).mask(rows.mask)
-        numpyro.sample("loss", likelihood.to_event(3), obs=rows.loss if observed else None)
+        likelihood = self.likelihood(coordinates, offsets, noise, rows, reference)
+        assert likelihood.batch_shape == (targets, domains, width)
+        numpyro.sample("loss", likelihood.mask(rows.mask).to_event(3), obs=rows.loss if observed else None)
+
+    def likelihood(
+        self,
+        coordinates: Float[Array, "target domain coordinate"],
+        offsets: Float[Array, "target domain ends"],
+        noise: NoiseDraw,
+        rows: Rows,
+        reference: Reference,
+    ) -> dist.StudentT:
+        """Distribution of the loss of every row for one draw: (target, domain, row)."""
+        louder = share_scale(rows.point.share, noise.share_exponent[:, None, None])
+        deviation = louder * run_deviation(offsets, rows.run, rows.progress)
+        mean = self.expected(coordinates, rows.point, reference) + deviation
+        return dist.StudentT(noise.df[:, None, None], mean, louder * noise.sd[:, :, None])
 
     def natural(
         self, coordinates: Float[Array, "target domain coordinate"], reference: Reference
@@ -75,6 +88,7 @@ class Model:
         lines.append(f"hierarchy: {self.hierarchy.name} pooling over domains, per target")
         lines.append(
             f"noise: {self.noise.name}, run_sd ~ HalfNormal({self.noise.run_scale:g}), "
-            f"sd ~ HalfNormal({self.noise.residual_scale:g}) nats, df ~ 2 + Gamma(2, 0.1)"
+            f"sd ~ HalfNormal({self.noise.residual_scale:g}) nats at an even mix, df ~ 2 + Gamma(2, 0.1), "
+            f"both scales times ((share + 0.1)/0.6)^-k, k ~ N({self.noise.share_exponent:g}, 0.3)"
         )
         return "\n".join(lines)

@@ -30,26 +30,38 @@ def deviation_scale(progress: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.sqrt((1 - progress) ** 2 + progress**2)
 
 
+def share_scale(share: Float[Array, "*shape"], exponent: Float[Array, "*kind"]) -> Float[Array, "*joint"]:
+    """How much louder noise is than at an even mix: ((share + 0.1)/0.6)^-exponent.
+
+    A corpus that a run hardly reads is where its loss wanders: nothing pulls it back.
+    """
+    return jnp.exp(-exponent * jnp.log((share + 0.1) / 0.6))
+
+
 class NoiseDraw(NamedTuple):
     """Noise parameters of one draw."""
 
     run_sd: Float[Array, " target"]
-    """standard deviation of a run's offset at either end, nats per token"""
+    """standard deviation of a run's offset at either end, nats per token at an even mix"""
     sd: Float[Array, "target domain"]
-    """scale of the residual, nats per token"""
+    """scale of the residual, nats per token at an even mix"""
     df: Float[Array, " target"]
     """degrees of freedom of the residual"""
+    share_exponent: Float[Array, " target"]
+    """how noise grows as the share of the target's own corpus falls: see share_scale"""
 
 
 @dataclass(frozen=True)
 class StudentTNoise:
-    """loss = law + run deviation + residual, residual ~ StudentT(df, 0, sd), per target.
+    """loss = law + share_scale (run deviation + residual), residual ~ StudentT(df, 0, sd), per target.
 
     Checkpoints of one run are not independent: a run leaves the law by offsets ~ N(0, run_sd) at the table's first and
     at its last checkpoint, and in between by what lies between them, linearly in log tokens. Scales are known to be a
     few thousandths of a nat at 100M parameters (sd 0.0015 over 20 seeds of a 124M model; wiggles of 0.001 to 0.005
     along public CPT runs, single outliers ten times that), more for the smallest proxies: half-normal priors with
-    0.02 nats. ``df`` is 2 plus Gamma(2, 0.1) (Juarez and Steel 2010), which reaches from outliers to the normal.
+    0.02 nats at an even mix. In the quickstart's rows both scales are two to three times that at a share of a tenth:
+    the exponent of share_scale ~ N(0.4, 0.3). ``df`` is 2 plus Gamma(2, 0.1) (Juarez and Steel 2010), which reaches
+    from outliers to the normal.
     """
 
     name: ClassVar[str] = "student-t with run deviations"
@@ -57,6 +69,8 @@ class StudentTNoise:
     residual_scale: float = 0.02
     domain_spread: float = 0.4
     """standard deviation over domains of log sd"""
+    share_exponent: float = 0.4
+    """prior mean of how noise grows as the own share falls; its standard deviation is 0.3"""
 
     def sample(self, domains: int) -> NoiseDraw:
         """NumPyro sites of the noise for ``domains`` domains."""
@@ -67,6 +81,8 @@ class StudentTNoise:
         around = dist.Normal(jnp.log(typical)[:, None], self.domain_spread).expand([targets, domains])
         log_sd = numpyro.sample("log_noise_sd", around.to_event(2))
         excess = numpyro.sample("df_excess", dist.Gamma(2.0, 0.1).expand([targets]).to_event(1))
+        around = dist.Normal(self.share_exponent, 0.3).expand([targets]).to_event(1)
+        share_exponent = numpyro.sample("noise_share_exponent", around)
         sd = numpyro.deterministic("noise_sd", jnp.exp(log_sd))
         df = numpyro.deterministic("noise_df", 2.0 + excess)
-        return NoiseDraw(run_sd=run_sd, sd=sd, df=df)
+        return NoiseDraw(run_sd=run_sd, sd=sd, df=df, share_exponent=share_exponent)

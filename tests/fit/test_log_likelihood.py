@@ -31,7 +31,9 @@ def test_it_is_the_student_t_density_of_every_row(prior: Fit) -> None:
     along = np.log(table.tokens / table.tokens.min()) / np.log(table.tokens.max() / table.tokens.min())
     offset = (1 - along) * ends[..., 0].T + along * ends[..., 1].T
     df = draws["noise_df"].transpose("draw", "target").values[:, table.target]
-    density = student_t.logpdf(table.loss, df, loc=mean + offset, scale=of_row("noise_sd"))
+    exponent = draws["noise_share_exponent"].transpose("draw", "target").values[:, table.target]
+    louder = ((table.share + 0.1) / 0.6) ** -exponent
+    density = student_t.logpdf(table.loss, df, loc=mean + louder * offset, scale=louder * of_row("noise_sd"))
     np.testing.assert_allclose(kept, density, rtol=1e-9)
 
 

@@ -52,7 +52,7 @@ def test_without_own_data_nothing_is_gained(memory_subject: Subject) -> None:
 def test_without_replay_rewarming_and_healing_the_general_loss_rises_for_good(memory_subject: Subject) -> None:
     tokens = np.geomspace(1e-3, 1e6, 30) * memory_subject.reference.tokens
     for theta in thetas(memory_subject, 5):
-        calm = {**theta, **dict.fromkeys(("R", "rho", "delta"), jnp.asarray(0.0))}
+        calm = {**theta, **dict.fromkeys(("rho", "delta"), jnp.asarray(0.0))}
         losses = np.array([at(calm, memory_subject, t, 0.0) for t in tokens])
         if memory_subject.base_share == 1.0:
             assert (np.diff(losses) > 0).all()
@@ -60,9 +60,30 @@ def test_without_replay_rewarming_and_healing_the_general_loss_rises_for_good(me
             np.testing.assert_allclose(losses, BASE, rtol=1e-12)
 
 
-def test_the_change_coordinate_is_the_change_at_the_reference_point(memory_subject: Subject) -> None:
+def index(name: str) -> int:
+    return [c.name for c in LAW.coordinates].index(name)
+
+
+def test_the_effect_coordinate_is_that_of_an_even_mix_at_the_reference_point(memory_subject: Subject) -> None:
     coordinates, reference = memory_subject.coordinates(5), memory_subject.reference
-    change = coordinates[:, [c.name for c in LAW.coordinates].index("log_change")]
+    base_share = memory_subject.base_share
+    losses = memory_subject.losses(coordinates, reference.size, reference.tokens, np.array([base_share, 0.5]))
+    effect = np.abs(np.diff(np.log(losses)))[:, 0]
+    np.testing.assert_allclose(np.log(effect), coordinates[:, index("log_effect")], atol=1e-10)
+
+
+def test_a_domain_never_trained_on_moves_by_the_drift_alone(memory_subject: Subject) -> None:
+    coordinates, reference = memory_subject.coordinates(5), memory_subject.reference
     bases = np.array([1.5, 3.0])
-    losses = memory_subject.losses(coordinates, reference.size, reference.tokens, 0.5, bases)
-    np.testing.assert_allclose(np.log(losses / bases), np.tile(change[:, None], 2), atol=1e-10)
+    losses = memory_subject.losses(coordinates, reference.size, 1e6 * reference.tokens, 0.0, bases)
+    drift = np.tile(coordinates[:, [index("drift")]], 2)
+    if memory_subject.base_share == 0.0:
+        np.testing.assert_allclose(np.log(losses / bases), drift, atol=1e-4)
+    else:
+        assert (np.abs(np.log(losses / bases) - drift) > 1e-3).any()
+
+
+def test_losses_stay_positive_at_any_parameters(memory_subject: Subject) -> None:
+    coordinates = 3 * memory_subject.coordinates(50)
+    losses = memory_subject.losses(coordinates, *memory_subject.grid())
+    assert (losses >= 0).all()

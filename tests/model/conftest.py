@@ -104,7 +104,9 @@ class Program:
 
     def whitened(self, params: Params, whitening: Whitening) -> Params:
         """The same parameters in white coordinates."""
-        white = jnp.linalg.solve(whitening.root, (params["latent"] - whitening.centre)[..., None])[..., 0]
+        moved = whitening.follow @ (params["population"] - whitening.population)[:, None, :, None]
+        centre = whitening.centre + moved[..., 0]
+        white = jnp.linalg.solve(whitening.root, (params["latent"] - centre)[..., None])[..., 0]
         rest = {name: value for name, value in params.items() if name != "latent"}
         targets, domains, _ = white.shape
         return rest | {white_site(t, d): white[t, d] for t in range(targets) for d in range(domains)}

@@ -19,24 +19,31 @@ if TYPE_CHECKING:
 SEEDS = range(4)
 
 
-def random_whitening(shape: tuple[int, ...], seed: int) -> Whitening:
-    """A whitening that has nothing to do with the posterior."""
+def random_whitening(shape: tuple[int, ...], count: int, seed: int) -> Whitening:
+    """A whitening that has nothing to do with the posterior; ``count`` coordinates have a population."""
     rng = np.random.default_rng(seed)
     lower = np.tril(0.3 * rng.standard_normal((*shape, shape[-1])), -1)
     diagonal = np.exp(rng.uniform(-2, 2, shape))
     return Whitening(
-        jnp.asarray(rng.standard_normal(shape)), jnp.asarray(lower + diagonal[..., None] * np.eye(shape[-1]))
+        jnp.asarray(rng.standard_normal(shape)),
+        jnp.asarray(lower + diagonal[..., None] * np.eye(shape[-1])),
+        jnp.asarray(rng.standard_normal((shape[0], count))),
+        jnp.asarray(rng.standard_normal((*shape, count))),
     )
+
+
+def no_whitening(shape: tuple[int, ...], count: int) -> Whitening:
+    """The map that changes nothing."""
+    identity = jnp.broadcast_to(jnp.eye(shape[-1]), (*shape, shape[-1]))
+    return Whitening(jnp.zeros(shape), identity, jnp.zeros((shape[0], count)), jnp.zeros((*shape, count)))
 
 
 @pytest.mark.parametrize("kind", ["identity", "bad"])
 def test_whitening_changes_the_coordinates_and_never_the_density(program: Program, kind: str) -> None:
     points = [program.params(seed) for seed in SEEDS]
     shape = points[0]["latent"].shape
-    if kind == "identity":
-        whitening = Whitening(jnp.zeros(shape), jnp.broadcast_to(jnp.eye(shape[-1]), (*shape, shape[-1])))
-    else:
-        whitening = random_whitening(shape, 3)
+    count = len(program.model.law.coordinates)
+    whitening = no_whitening(shape, count) if kind == "identity" else random_whitening(shape, count, 3)
     plain = np.array([program.log_density(point) for point in points])
     white = np.array([program.log_density(program.whitened(point, whitening), whitening=whitening) for point in points])
     assert np.isfinite(plain).all()
@@ -112,10 +119,12 @@ def test_rows_of_one_run_share_its_deviation(program: Program) -> None:
     along = np.asarray(program.rows.progress)
     assert along.min() == 0
     assert along.max() == pytest.approx(1)
+    share, exponent = np.asarray(program.rows.point.share), np.asarray(forward.params["noise_share_exponent"])
     for t, d in np.ndindex(mask.shape[:2]):
         real = mask[t, d]
         slot, part = run[t, d, real], along[t, d, real]
-        own = (1 - part) * first[t, d, slot] + part * last[t, d, slot]
+        louder = ((share[t, d, real] + 0.1) / 0.6) ** -exponent[t]
+        own = louder * ((1 - part) * first[t, d, slot] + part * last[t, d, slot])
         np.testing.assert_allclose(offset[t, d, real], own, atol=1e-9)
         assert len(np.unique(run[t, d, real])) > 1
 
