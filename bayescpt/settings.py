@@ -13,3 +13,5 @@ class SamplerSettings:
     warmup: int = 1000
     draws: int = 1250
     target_accept: float = 0.98
+    max_tree_depth: int = 10
+    """at most 2^depth - 1 leapfrog steps a draw"""

@@ -54,6 +54,7 @@ class Sampler:
         kernel = NUTS(
             self._program,
             target_accept_prob=self.settings.target_accept,
+            max_tree_depth=self.settings.max_tree_depth,
             dense_mass=[("population",), *((white_site(t, d),) for t in range(targets) for d in range(domains))],
         )
         arguments = (rows, reference, whitening)
