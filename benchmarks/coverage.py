@@ -44,7 +44,7 @@ RUN_SD, NOISE_SD, NOISE_DF = 0.004, 0.006, 6.0
 ASKED = (SIZES[1], TOKENS[-1])
 TOLERANCE = 0.05
 SETTINGS = SamplerSettings(chains=1, warmup=300, draws=300, max_tree_depth=8)
-"""Short chains: a poor one can only cost coverage. Depth 8 because D-CPT's floor E > 0 bends some posteriors sharply."""
+"""Short chains: a poor one can only cost coverage. Depth 8 because D-CPT's E > 0 bends some posteriors sharply."""
 
 
 def reference() -> Reference:

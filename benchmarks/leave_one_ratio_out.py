@@ -90,7 +90,8 @@ def main() -> None:
     table = Table.read(options.rows)
     collected: list[dict[str, Any]] = []
     for law in options.law or list(STUDIED):
-        sampler = Sampler(Model(STUDIED[law]), SamplerSettings(chains=2, warmup=options.warmup, draws=options.draws))
+        settings = SamplerSettings(chains=2, warmup=options.warmup, draws=options.draws, max_tree_depth=8)
+        sampler = Sampler(Model(STUDIED[law]), settings)
         folds = []
         for ratio in np.unique(planned_ratio(table)):
             folds.append(held_out(table, law, float(ratio), sampler, options.seed))
