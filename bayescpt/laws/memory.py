@@ -27,14 +27,15 @@ class Memory(Law):
       of D-CPT's share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
     - eps: transfer, the share of a corpus that the other one stands in for. It bounds what a missing corpus costs.
     - m^delta: a model that trains on a mixture learns to hold both corpora; what a missing share costs heals slowly.
+      (It does so at s = 0 too, where nothing can teach it: beyond the longest run there the law is too hopeful.)
     - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns
       and falls.
     - rho: what the change to the run's own constant learning rate costs (re-warming) or brings at any share, and all
       that happens at the share the base was trained at before own tokens count; it settles over v tokens.
 
-    At D = 0 the loss is L0 exactly; dL/ds <= 0 everywhere; the domain loss at s = 0 moves by rho alone, and the general
-    loss at s = 0 rises for good unless it heals; at large D and fixed s ln L is a sum of falling powers of D, with
-    exponents beta and, where delta > 0, delta.
+    At D = 0 the loss is L0 exactly; dL/ds <= 0 everywhere; the domain loss at s = 0 moves by rho alone; with delta = 0
+    the general loss at s = 0 only rises, but for rho. At large D and fixed s ln L is a sum of powers of D with
+    exponents -beta and -delta: where delta < 0 the cost of a missing share grows with D.
     """
 
     name: ClassVar[str] = "memory"
@@ -83,7 +84,7 @@ class Memory(Law):
             "logit",
             "part of that effect that is the share itself (C), the rest being own tokens (G)",
             OWN_SOURCE,
-            general=Prior(0.7, 0.8, 0.4),
+            general=Prior(2.0, 0.7, 0.4),
             domain=Prior(1.0, 0.8, 0.4),
         ),
         Coordinate(
@@ -130,7 +131,7 @@ class Memory(Law):
             "log_beta",
             "log",
             "log of beta",
-            "Chinchilla 0.37; 0.13 to 0.5 in CPT laws (2505.07796)",
+            "Chinchilla 0.37 (replication 2404.10102); 0.13 to 0.5 in CPT laws (2505.07796)",
             general=Prior(math.log(0.25), 0.4, 0.1),
             domain=Prior(math.log(0.25), 0.4, 0.1),
         ),
@@ -195,8 +196,9 @@ def _terms(theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scal
     tokens = tokens**2 / (jnp.sqrt(tokens**2 + theta["w"] ** 2) + theta["w"])
     memory = theta["tau"] / (tokens + theta["tau"])
     seen = power(jnp.asarray(share), theta["q"])
-    held = seen * (1 - memory) + base_share * memory
-    log_share = raised(memory, theta["delta"]) * jnp.log1p((held - base_share) / (base_share + theta["eps"]))
+    # h - h0, exactly 0 where the share is that of the base
+    gained_share = (seen - base_share) * tokens / (tokens + theta["tau"])
+    log_share = raised(memory, theta["delta"]) * jnp.log1p(gained_share / (base_share + theta["eps"]))
     return settled, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
 
 

@@ -77,3 +77,15 @@ def _shares(subject: Subject, design: Design) -> tuple[float, float]:
     even = ratio == 0.5
     risen = (losses[:, even] - base[even] > LARGEST_RISE).any(axis=1)
     return float(((losses <= 0) | (losses > LARGEST_LOSS)).mean()), float(risen.mean())
+
+
+def test_more_of_the_same_corpus_does_not_halve_the_loss(memory_subject: Subject) -> None:
+    """Pure replay goes on with pre-training: in most draws it gains little, and hardly ever a third of the loss."""
+    if memory_subject.target != GENERAL:
+        return
+    subject = replace(memory_subject, reference=DESIGNS["quickstart"].reference)
+    tokens = DESIGNS["quickstart"].tokens[1]
+    losses = subject.losses(subject.coordinates(DRAWS), subject.reference.size, tokens, 1.0, np.array([3.0]))[:, 0]
+    change = np.log(losses / 3.0)
+    assert -0.15 < np.median(change) < 0.0
+    assert (change < np.log(2 / 3)).mean() < 0.05
