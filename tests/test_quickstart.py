@@ -23,7 +23,12 @@ WORDS = {
     "general": ["the", "river", "ran", "along", "a", "quiet", "road", "and", "people", "walked", "there"],
     "code": ["def", "return", "self", "lambda", "yield", "assert", "import", "class", "while", "None"],
 }
-TRAINING = {"batch": 4, "schedule": "constant", "warmup_tokens": 64, "first_evaluation": 64, "validation_rows": 8}
+TRAINING = {
+    "batch": 4,
+    "schedule": {"kind": "constant", "warmup_tokens": 64},
+    "first_evaluation": 64,
+    "validation_rows": 8,
+}
 STUDY = {
     "corpora": {name: {"text": name} for name in WORDS},
     "general": "general",

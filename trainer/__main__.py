@@ -1,19 +1,23 @@
-"""``python -m trainer``: sweep a study, run a single one, or list the built-in corpora."""
+"""``python -m trainer``: sweep a study, run a single one, compare branches, export a blend, list built-in corpora."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from trainer.blends import FORMATS, export, read_blend, write
 from trainer.corpora import Corpus, split_documents
+from trainer.forecast import forecast, summary
 from trainer.installed import BUILTIN
+from trainer.launch import LAUNCHERS, launcher_class
+from trainer.launch.options import read_options
 from trainer.progress import Progress
 from trainer.study import Study, read_study
-from trainer.sweep import sweep
+from trainer.sweep import StartLauncher, sweep
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,27 +26,44 @@ def _parser() -> argparse.ArgumentParser:
     many = commands.add_parser("sweep", help="train every run of a study that is not yet trained")
     many.add_argument("study", type=Path, metavar="RUNS.yaml")
     many.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet")
-    many.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
-    many.add_argument("--dry-run", action="store_true", help="print runs, tokens and FLOPs, train nothing")
+    many.add_argument("--launcher", choices=LAUNCHERS, default="local", help="where the runs are executed")
+    many.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="of the launcher; may stand several times"
+    )
+    many.add_argument("--workers", type=int, help="the same as --option workers=N: processes, one thread each")
+    many.add_argument("--dry-run", action="store_true", help="print tokens, FLOPs, repetition and time, train nothing")
     one = commands.add_parser("run", help="train the one run of a study, with its base")
     one.add_argument("study", type=Path, metavar="SPEC.yaml")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet")
+    worth = commands.add_parser("utility", help="what each source is worth: branches with one left out, compared")
+    worth.add_argument("study", type=Path, metavar="RUNS.yaml")
+    worth.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the finished sweep")
+    blend = commands.add_parser("export", help="write a mixture as a blend for another trainer")
+    blend.add_argument("blend", type=Path, metavar="BLEND.yaml", help="sources, tokens and phases")
+    blend.add_argument("--format", choices=[form.name for form in FORMATS], required=True)
+    blend.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files")
+    blend.add_argument("--seed", type=int, default=0, help="of the other trainer's order, where it has one")
+    blend.add_argument("--max-epochs", type=float, help="refuse a source that is gone through more often")
     corpora = commands.add_parser("corpora", help="what the built-in corpora hold on this machine")
     corpora.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BUILTIN)}; default: all")
     corpora.add_argument("--max-bytes", type=int, default=1_000_000, help="read about this much of each")
     return parser
 
 
-def _dry_run(study: Study, console: Console) -> None:
-    for spec in study.specs:
-        console.print(f"{spec.run_id:44} {spec.training.tokens:>14,} tokens {spec.flops:10.3g} FLOP", highlight=False)
-    tokens = sum(spec.training.tokens for spec in study.specs)
-    flops = sum(spec.flops for spec in study.specs)
-    console.print(f"{len(study.specs)} runs, {tokens:,} tokens, {flops:.3g} FLOP", highlight=False)
+def _launcher(name: str, texts: list[str]) -> StartLauncher:
+    """How to start the launcher of this name; its options are checked here, before anything is done."""
+    launcher = launcher_class(name)
+    return partial(launcher, read_options(name, launcher.Options, texts))
 
 
-def _train(study: Study, out: Path, workers: int, console: Console) -> int:
-    failed = sweep(study, out, workers, Progress(console))
+def _dry_run(study: Study, out: Path, console: Console) -> None:
+    runs = forecast(study, out)
+    for line in (*map(str, runs), *summary(runs)):
+        console.print(line, highlight=False)
+
+
+def _train(study: Study, out: Path, start: StartLauncher, console: Console) -> int:
+    failed = sweep(study, out, start, Progress(console))
     for run_id, reason in failed.items():
         print(f"failed: {run_id}: {reason}", file=sys.stderr)
     return 1 if failed else 0
@@ -60,6 +81,27 @@ def _corpora(names: list[str], max_bytes: int, console: Console) -> int:
     return 0
 
 
+def _utility(study: Study, out: Path, console: Console) -> int:
+    from trainer.utility import utilities
+
+    table = utilities(study, out)
+    console.print(
+        "Loss without a source less loss with it, nats/token; 90 % interval; positive is useful", highlight=False
+    )
+    console.print(table.drop(columns="se").round(4).to_string(index=False), highlight=False)
+    return 0
+
+
+def _export(asked: argparse.Namespace, console: Console) -> int:
+    made = export(read_blend(asked.blend), asked.format, seed=asked.seed, max_epochs=asked.max_epochs)
+    console.print(made.table, highlight=False)
+    for note in made.notes:
+        console.print(note, highlight=False)
+    for path in write(made.files, asked.out):
+        console.print(f"written: {path}", highlight=False)
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit status 0 on success, 1 if a run failed, 2 for unusable input."""
     asked = _parser().parse_args(arguments)
@@ -67,15 +109,22 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.command == "corpora":
             return _corpora(asked.names, asked.max_bytes, console)
+        if asked.command == "export":
+            return _export(asked, console)
         study = read_study(asked.study)
+        if asked.command == "utility":
+            return _utility(study, asked.out, console)
         if asked.command == "run":
             if len(study.runs) != 1:
                 raise ValueError(f"{asked.study}: expected one run, got {len(study.runs)}; `sweep` trains several")
-            return _train(study, asked.out, 1, console)
+            return _train(study, asked.out, _launcher("local", ["workers=1"]), console)
+        start = _launcher(
+            asked.launcher, asked.option + ([] if asked.workers is None else [f"workers={asked.workers}"])
+        )
         if asked.dry_run:
-            _dry_run(study, console)
+            _dry_run(study, asked.out, console)
             return 0
-        return _train(study, asked.out, asked.workers, console)
+        return _train(study, asked.out, start, console)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bayescpt.schema import DOMAIN, GENERAL, Observation
-from trainer.checkpoint import load_weights, save_weights
+from trainer.backend import Backend, device_name
+from trainer.bases import Base, BaseSpec, CheckpointSpec
+from trainer.checkpoint import find_state, load_weights, save_weights
 from trainer.files import derived_seed
-from trainer.loop import Measurement, Resume, train
+from trainer.loop import Measurement, Resume, Snapshots, Start, train
 from trainer.mixture import Mixture
 from trainer.model import Transformer
 from trainer.prepare import TRAIN, VALIDATION, DataSpec, open_rows, open_tokenizer
+from trainer.pretrained import CausalModel, PretrainedTokenizer, load_pretrained, save_pretrained
 from trainer.records import Record
 from trainer.shards import Shard
-from trainer.spec import BaseSpec, RunSpec, Spec, Training
+from trainer.snapshots import needed_by, snapshot_path, wanted
+from trainer.spec import RunSpec, Spec
+from trainer.stream import stream_of
+from trainer.tokenizer import TextTokenizer
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """How a base run and a continual run differ, for code that treats both alike."""
+class _Opened:
+    """Everything a run needs, ready to train."""
 
-    base: BaseSpec
-    training: Training
-    shares: dict[str, float]
-    domain: str
-    ratio: float
-    stream_seed: int
-
-
-def _plan(spec: Spec) -> _Plan:
-    if isinstance(spec, BaseSpec):
-        return _Plan(
-            spec,
-            spec.training,
-            {spec.general: 1.0},
-            spec.general,
-            0.0,
-            derived_seed("base", spec.width, spec.seed),
-        )
-    # Ratio and domain are part of the seed: runs that share a base share no data order, so their noise is
-    # independent even where the ratio is 0 and the domain plays no part.
-    seed = derived_seed("run", spec.domain, spec.base.width, float(spec.ratio), spec.seed)
-    return _Plan(spec.base, spec.training, spec.shares, spec.domain, spec.ratio, seed)
+    model: nn.Module
+    stream: Mixture
+    sources: dict[str, Shard]
+    validation: dict[str, Tensor]
+    start: Start
+    tokenizer: TextTokenizer
 
 
 def _validation(rows: Shard, count: int, name: str) -> Tensor:
@@ -60,17 +51,23 @@ def _validation(rows: Shard, count: int, name: str) -> Tensor:
     return torch.from_numpy(rows.rows([i * rows.header.rows // count for i in range(count)]))
 
 
-def _rows(spec: Spec, plan: _Plan, measured: Measurement) -> list[Observation]:
-    shares = measured.shares
-    flops = float(plan.base.size.flops_per_token(plan.base.vocab)) * measured.tokens
+def _rows(spec: Spec, measured: Measurement) -> list[Observation]:
+    base = spec if isinstance(spec, BaseSpec) else spec.base
+    domain = spec.general if isinstance(spec, BaseSpec) else spec.domain
+    if isinstance(spec, BaseSpec):
+        ratio = 0.0
+    else:
+        # a corpus whose share is zero throughout is in no count
+        ratio = spec.ratio if measured.shares is None else measured.shares.get(domain, 0.0)
+    flops = float(base.size.flops_per_token(base.vocab)) * measured.tokens
     return [
         Observation(
             run=spec.run_id,
-            domain=plan.domain,
-            size=plan.base.size.non_embedding,
-            ratio=plan.ratio if shares is None or isinstance(spec, BaseSpec) else shares[plan.domain],
+            domain=domain,
+            size=base.size.non_embedding,
+            ratio=ratio,
             tokens=measured.tokens,
-            target=GENERAL if name == plan.base.general else DOMAIN,
+            target=GENERAL if name == base.general else DOMAIN,
             loss=loss.mean,
             loss_se=loss.se,
             base=spec.base.run_id if isinstance(spec, RunSpec) else None,
@@ -79,13 +76,96 @@ def _rows(spec: Spec, plan: _Plan, measured: Measurement) -> list[Observation]:
             lr=measured.lr,
             lr_sum=measured.lr_sum,
             lr_anneal=measured.lr_anneal,
-            domain_epochs=measured.epochs[plan.domain],
+            domain_epochs=measured.epochs.get(domain, 0.0),
         )
         for name, loss in measured.losses.items()
     ]
 
 
-def execute(spec: Spec, data: DataSpec, out: Path, tick: Callable[[int], None] = lambda tokens: None) -> None:
+def _open(spec: Spec, data: DataSpec, out: Path, backend: Backend) -> _Opened:
+    """The run at its start: data, stream, model and state."""
+    training = spec.training
+    base = spec if isinstance(spec, BaseSpec) else spec.base
+    tokenizer = open_tokenizer(data, out)
+    read = [spec.general] if isinstance(spec, BaseSpec) else spec.corpora
+    sources = {name: open_rows(data, out, name, TRAIN, tokenizer) for name in read}
+    targets = [spec.general] if isinstance(spec, BaseSpec) else [base.general, spec.domain]
+    validation = {
+        name: _validation(open_rows(data, out, name, VALIDATION, tokenizer), training.validation_rows, name)
+        for name in targets
+    }
+    stream = stream_of(spec, {name: shard.header.rows for name, shard in sources.items()})
+    model = _model(base)
+    return _Opened(model, stream, sources, validation, _start(spec, data, out, model, backend), tokenizer)
+
+
+def _model(base: Base) -> nn.Module:
+    """A checkpoint's model with its weights, or one of this trainer's own with its first ones."""
+    if isinstance(base, BaseSpec):
+        return Transformer(base.size, base.vocab, base.length, derived_seed("weights", base.width, base.seed))
+    model = load_pretrained(Path(base.folder))
+    if model.checkpoint.identity != base.identity:
+        raise ValueError(f"{base.folder}: this is not the checkpoint that the study was read with; read it again")
+    return model
+
+
+def _start(spec: Spec, data: DataSpec, out: Path, model: nn.Module, backend: Backend) -> Start:
+    """Bring the model to the weights the run starts from; returns the rest of its starting state."""
+    if isinstance(spec, BaseSpec):
+        return Start()
+    needed = needed_by(spec)
+    if needed is None:
+        if isinstance(spec.base, CheckpointSpec):
+            return Start()
+        weights = Record(out, spec.base).weights
+        if not weights.exists():
+            raise ValueError(f"base {spec.base.run_id} has no weights at {weights}; train it first")
+        load_weights(weights, model)
+        return Start()
+    run, tokens = needed
+    path = snapshot_path(out, run, tokens)
+    if find_state(path) is None:
+        _replay(run, tokens, path, data, out, backend)
+    return Start(spec.start_tokens, path, run.run_id)
+
+
+def _replay(spec: Spec, tokens: int, path: Path, data: DataSpec, out: Path, backend: Backend) -> None:
+    """Train a finished run again up to a state that nobody kept: the same numbers, as a run is a pure function."""
+    opened = _open(spec, data, out, backend)
+    steps = tokens // spec.training.step_tokens
+    snapshots = Snapshots(spec.run_id, {steps: path})
+    for _ in train(
+        opened.model,
+        opened.stream,
+        opened.sources,
+        {},
+        spec.training,
+        opened.start,
+        snapshots=snapshots,
+        until=steps,
+        backend=backend,
+    ):
+        pass
+
+
+def _save(record: Record, opened: _Opened, backend: Backend) -> None:
+    if isinstance(opened.model, CausalModel):
+        assert isinstance(opened.tokenizer, PretrainedTokenizer), "a checkpoint with another tokenizer"
+        if backend.first:  # left there by an attempt that did not come to its end
+            shutil.rmtree(record.model, ignore_errors=True)
+        backend.wait()
+        save_pretrained(opened.model, record.model, opened.tokenizer, backend)
+    else:
+        save_weights(record.weights, opened.model, backend)
+
+
+def execute(
+    spec: Spec,
+    data: DataSpec,
+    out: Path,
+    tick: Callable[[int], None] = lambda tokens: None,
+    backend: Backend | None = None,
+) -> None:
     """Train one run, or finish it if it was interrupted, and record its rows as they are measured.
 
     Args:
@@ -93,40 +173,44 @@ def execute(spec: Spec, data: DataSpec, out: Path, tick: Callable[[int], None] =
         data: corpora and tokenizer, prepared in ``out``.
         out: the folder of the study.
         tick: called with the tokens seen after every step.
+        backend: where it computes; None is one process on the CPU in float32. Of several processes, all call this.
 
     Raises:
         DivergedError: if a loss is no longer finite.
         ValueError: if the base is not there, or the validation text is too short.
     """
-    plan = _plan(spec)
-    tokenizer = open_tokenizer(data, out)
-    sources: dict[str, Shard] = {}
-    validation: dict[str, Tensor] = {}
-    for name in plan.shares:
-        sources[name] = open_rows(data, out, name, TRAIN, tokenizer)
-        held_out = open_rows(data, out, name, VALIDATION, tokenizer)
-        validation[name] = _validation(held_out, plan.training.validation_rows, name)
-    training = plan.training
-    counts = {name: shard.header.rows for name, shard in sources.items()}
-    stream = Mixture(plan.shares, counts, training.steps * training.batch, plan.stream_seed)
-    initial = derived_seed("weights", plan.base.width, plan.base.seed)
-    model = Transformer(plan.base.size, tokenizer.vocab, training.length, initial)
-    if isinstance(spec, RunSpec):
-        weights = Record(out, spec.base).weights
-        if not weights.exists():
-            raise ValueError(f"base {spec.base.run_id} has no weights at {weights}; train it first")
-        load_weights(weights, model)
+    backend = backend or Backend()
+    opened = _open(spec, data, out, backend)
     record = Record(out, spec)
+    base = spec if isinstance(spec, BaseSpec) else spec.base
     details = {
-        "parameters": plan.base.size.parameters(tokenizer.vocab),
+        "parameters": base.size.parameters(base.vocab),
         "threads": torch.get_num_threads(),
-        "tokenizer": tokenizer.digest,
-        "shards": {name: shard.header.fingerprint for name, shard in sources.items()},
+        "device": device_name(backend.device),
+        "precision": backend.precision,
+        "processes": backend.world,
+        "tokenizer": opened.tokenizer.digest,
+        "shards": {name: shard.header.fingerprint for name, shard in opened.sources.items()},
     }
     started = time.monotonic()
-    record.start(details, resumed=record.checkpoint.exists())
-    for measured in train(model, stream, sources, validation, training, Resume(record.checkpoint, spec.run_id), tick):
-        record.append(_rows(spec, plan, measured))
-    if isinstance(spec, BaseSpec):
-        save_weights(record.weights, model)
-    record.finish(time.monotonic() - started)
+    if backend.first:
+        record.start(details, resumed=find_state(record.checkpoint) is not None)
+    for measured in train(
+        opened.model,
+        opened.stream,
+        opened.sources,
+        opened.validation,
+        spec.training,
+        opened.start,
+        Resume(record.checkpoint, spec.run_id),
+        Snapshots(spec.run_id, wanted(out, spec)),
+        backend=backend,
+        tick=tick,
+    ):
+        if backend.first:
+            record.append(_rows(spec, measured))
+    if isinstance(spec, BaseSpec) or spec.save:
+        _save(record, opened, backend)
+    if backend.first:
+        record.finish(time.monotonic() - started, {name: loss.rows for name, loss in measured.losses.items()})
+    backend.wait()

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.area import LearningRateArea
+from trainer.backend import Backend
+from trainer.checkpoint import find_state, load_state, save_state
 from trainer.evaluate import Loss, evaluate
 from trainer.mixture import Mixture
 from trainer.optim import build_optimizer, optimizer_step
-from trainer.schedule import LearningRateArea
 from trainer.shards import Shard
-from trainer.spec import Training
+from trainer.training import Training
 
 
 class DivergedError(RuntimeError):
@@ -31,7 +32,7 @@ class Measurement:
     """The state of a run at one point.
 
     Args:
-        tokens: tokens seen.
+        tokens: tokens since the base, those of a trunk among them.
         lr: learning rate of the last step; 0 before the first.
         lr_sum: S1, sum of learning rates.
         lr_anneal: S2, annealing area.
@@ -64,9 +65,37 @@ class Resume:
     seconds: float = 60.0
 
 
-def batch_at(stream: Mixture, sources: dict[str, Shard], step: int, batch: int) -> Tensor:
-    """Token rows (batch, T + 1) of step ``step``, counted from 0."""
-    wanted = [stream.at(position) for position in range(step * batch, (step + 1) * batch)]
+@dataclass(frozen=True)
+class Start:
+    """What a run starts with, besides the weights.
+
+    Args:
+        tokens: tokens that were seen before it, by its trunk.
+        state: a state whose weights and optimizer it goes on with; None starts with a fresh optimizer.
+        run_id: the run whose state that is.
+    """
+
+    tokens: int = 0
+    state: Path | None = None
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """States of a run to keep for branches.
+
+    Args:
+        run_id: the run.
+        paths: where to keep the whole state, by steps done.
+    """
+
+    run_id: str
+    paths: dict[int, Path]
+
+
+def batch_at(stream: Mixture, sources: dict[str, Shard], positions: range) -> Tensor:
+    """Token rows (n, T + 1) of the stream at ``positions``."""
+    wanted = [stream.at(position) for position in positions]
     rows = np.concatenate([sources[name].rows([index]) for name, index in wanted])
     return torch.from_numpy(rows)
 
@@ -77,10 +106,14 @@ def train(
     sources: dict[str, Shard],
     validation: dict[str, Tensor],
     training: Training,
+    start: Start | None = None,
     resume: Resume | None = None,
+    snapshots: Snapshots | None = None,
+    until: int | None = None,
+    backend: Backend | None = None,
     tick: Callable[[int], None] = lambda tokens: None,
 ) -> Iterator[Measurement]:
-    """Train a model and yield its losses at 0 tokens and then at ``training.evaluation_steps()``.
+    """Train a model and yield its losses at the start and then at ``training.evaluation_steps()``.
 
     A run that goes on from a checkpoint yields what comes after it. A measurement is yielded before the
     checkpoint at the same point is written, so a caller that stores each one loses none.
@@ -91,38 +124,56 @@ def train(
         sources: packed rows by source.
         validation: fixed rows (n, T + 1) by validation set.
         training: the settings.
+        start: what the run starts with besides the weights; None is a fresh optimizer at 0 tokens.
         resume: where the checkpoint lies; None writes none.
-        tick: called with the tokens seen after every step.
+        snapshots: states to keep for branches; None keeps none.
+        until: steps after which to stop, where that is before the end; the schedule stays that of the whole run.
+        backend: where it computes; None is one process on the CPU in float32.
+        tick: called with the tokens of this run seen after every step.
 
     Raises:
         DivergedError: if a loss or a gradient is not finite.
     """
+    start, backend = start or Start(), backend or Backend()
+    kept = snapshots.paths if snapshots else {}
+    model = backend.place(model)
     optimizer = build_optimizer(model, training.weight_decay)
     area = LearningRateArea()
+    if start.state is not None:
+        _, reached = load_state(start.state, start.run_id, model, optimizer)
+        # A run from a base counts its own learning rates; a branch goes on with those of its trunk.
+        area = reached if start.tokens else area
+    first_row = start.tokens // training.length
     done = 0
     measured_at = set(training.evaluation_steps())
 
     def measure(step: int) -> Measurement:
-        rows = step * training.batch
-        losses = {name: evaluate(model, tokens) for name, tokens in validation.items()}
+        rows = first_row + step * training.batch
+        losses = {name: evaluate(model, tokens, backend) for name, tokens in validation.items()}
         broken = sorted(name for name, loss in losses.items() if not math.isfinite(loss.mean))
         if broken:
             raise DivergedError(f"validation loss on {', '.join(broken)} is not finite at step {step}")
         shares = stream.realised(rows) if rows else None
-        return Measurement(
-            step * training.step_tokens, area.previous, area.s1, area.s2, losses, shares, stream.epochs(rows)
-        )
+        tokens = start.tokens + step * training.step_tokens
+        return Measurement(tokens, area.previous, area.s1, area.s2, losses, shares, stream.epochs(rows))
 
-    if resume is not None and resume.path.exists():
-        done, area = load_checkpoint(resume.path, resume.run_id, model, optimizer)
+    def save(path: Path, run_id: str, step: int) -> None:
+        save_state(path, run_id, step, model, optimizer, area, backend)
+
+    if resume is not None and find_state(resume.path) is not None:
+        done, area = load_state(resume.path, resume.run_id, model, optimizer)
+        if done == training.steps:  # stopped between its last measurement and being marked as finished
+            yield measure(done)
     else:
         yield measure(0)
     saved = time.monotonic()
     model.train()
-    for step in range(done, training.steps):
-        rows = batch_at(stream, sources, step, training.batch)
-        logits = model(rows[:, :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
+    for step in range(done, training.steps if until is None else until):
+        own = backend.own(first_row + step * training.batch, training.batch)
+        rows = batch_at(stream, sources, own).to(backend.device)
+        with backend.autocast():
+            logits = model(rows[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1).float(), rows[:, 1:].flatten())
         loss.backward()
         lr = training.lr * training.multiplier((step + 1) * training.step_tokens)
         norm = optimizer_step(optimizer, lr, training.clip)
@@ -133,7 +184,11 @@ def train(
         measured = step + 1 in measured_at
         if measured:
             yield measure(step + 1)
-        due = measured or (resume is not None and time.monotonic() - saved > resume.seconds)
+        if snapshots and step + 1 in kept:
+            save(kept[step + 1], snapshots.run_id, step + 1)
+        # Clocks of several processes differ, and they must agree when to write: they write where they measure.
+        late = resume is not None and backend.world == 1 and time.monotonic() - saved > resume.seconds
+        due = measured or late
         if resume is not None and due:
-            save_checkpoint(resume.path, resume.run_id, step + 1, model, optimizer, area)
+            save(resume.path, resume.run_id, step + 1)
             saved = time.monotonic()

@@ -1,87 +1,36 @@
 """The training stream as a pure function of (seed, position): which source a row comes from, and which row.
 
-Sources take turns by Tijdeman's chairman assignment, so on *every* prefix of n rows a source with share s has
-given ``n s`` rows to within one. Within a source, each epoch is a permutation of its own.
+Sources take turns by the chairman assignment (chairman.py), so on *every* prefix of n rows a source with share s has
+given ``n s`` rows to within one, also where shares change along the way. Within a source, each epoch is a permutation
+of its own, and a change of shares neither skips nor repeats a row.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.chairman import chairman, exact_shares
 from trainer.files import derived_seed
 
-RESOLUTION = 1_000_000
-"""Shares are fractions with denominators up to this; what is finer is refused, never rounded to zero."""
 
-
-def exact_shares(shares: dict[str, float]) -> dict[str, Fraction]:
-    """The shares as exact fractions that sum to one.
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a stream with shares of its own.
 
     Args:
-        shares: share of every source, each in [0, 1].
-
-    Raises:
-        ValueError: naming every share out of bounds or too fine, or a sum other than one.
+        start: row of the stream at which it begins.
+        shares: share of every source, each in [0, 1], from there on.
     """
-    faults = [
-        f"{name}: expected a share in [0, 1], got {share!r}"
-        for name, share in shares.items()
-        if not (math.isfinite(share) and 0 <= share <= 1)
-    ]
-    if faults:
-        raise ValueError("mixture: " + "; ".join(faults))
-    exact = {name: Fraction(share).limit_denominator(RESOLUTION) for name, share in shares.items()}
-    faults = [
-        f"{name}: {share!r} is not a fraction with a denominator up to {RESOLUTION}"
-        for name, share in shares.items()
-        if abs(exact[name] - Fraction(share)) > Fraction(1, 10**12)
-    ]
-    if sum(exact.values()) != 1:
-        faults.append(f"the shares must sum to 1, got {float(sum(exact.values()))!r}")
-    if faults:
-        raise ValueError("mixture: " + "; ".join(faults) + "; give shares with at most six decimals")
-    return exact
 
-
-def chairman(shares: list[Fraction], rows: int) -> NDArray[np.int16]:
-    """Which source gives each of the first ``rows`` rows.
-
-    Of the k sources that are due (``n s - count >= 1 / (2 k - 2)``) the one whose deadline is nearest is
-    chosen; then ``|count - n s| <= 1 - 1 / (2 k - 2)`` for every source and every n. Source: Tijdeman 1980,
-    The chairman assignment problem, Discrete Mathematics 32.
-
-    Args:
-        shares: positive shares that sum to one.
-        rows: length of the prefix.
-    """
-    k = len(shares)
-    if k == 1:
-        return np.zeros(rows, np.int16)
-    # Everything is scaled by the common denominator and by 2 k - 2, so the comparisons are in whole numbers.
-    scale = math.lcm(*(s.denominator for s in shares))
-    weights = [int(s * scale) for s in shares]
-    slack = 2 * k - 2
-    owed = [0] * k
-    chosen = np.empty(rows, np.int16)
-    for n in range(rows):
-        best = -1
-        best_numerator = 0
-        for i in range(k):
-            owed[i] += weights[i]
-            if slack * owed[i] < scale:
-                continue
-            numerator = (slack - 1) * scale - slack * owed[i]
-            if best < 0 or numerator * weights[best] < best_numerator * weights[i]:
-                best, best_numerator = i, numerator
-        assert best >= 0, f"row {n}: no source is due, owed {owed}"
-        owed[best] -= scale
-        chosen[n] = best
-    return chosen
+    start: int
+    shares: dict[str, float]
 
 
 @dataclass
@@ -89,38 +38,78 @@ class Mixture:
     """A deterministic stream over packed rows of several sources.
 
     Args:
-        shares: share of every source; a share of exactly 0 leaves the source out.
+        phases: shares of every source along the stream, in order, the first from row 0; a source left out or with a
+            share of exactly 0 gives nothing in that phase.
         rows: rows that every source has.
         total: length of the stream in rows.
         seed: seed of the order within the sources.
+        before: a stream that this one goes on from, and how many of its rows come first. Phases then count from there,
+            positions from the start of the first stream, and every source goes on where it was.
+        orders: order of the rows of a source in an epoch, where it is not a permutation of the stream's own.
+        max_epochs: how often a source may be gone through, where that is limited.
 
     Raises:
-        ValueError: for shares that :func:`exact_shares` refuses, unknown sources, or a source without rows.
+        ValueError: for phases out of order, shares that :func:`exact_shares` refuses, unknown sources, a source
+            without rows, or one that would be repeated more often than allowed.
     """
 
-    shares: dict[str, float]
+    phases: Sequence[Phase]
     rows: dict[str, int]
     total: int
     seed: int
+    before: tuple[Mixture, int] | None = None
+    orders: Mapping[str, Callable[[int], NDArray[np.int64]]] = field(default_factory=dict)
+    max_epochs: Mapping[str, float] = field(default_factory=dict)
     _orders: dict[tuple[str, int], NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        exact = {name: share for name, share in exact_shares(self.shares).items() if share > 0}
-        missing = sorted(name for name in exact if self.rows.get(name, 0) < 1)
+        starts = [phase.start for phase in self.phases]
+        if not starts or starts[0] != 0 or any(b <= a for a, b in pairwise(starts)):
+            raise ValueError(f"mixture: phases must start at row 0 and then later and later, got starts {starts}")
+        exact = [exact_shares(phase.shares) for phase in self.phases]
+        self._all = list(dict.fromkeys(name for phase in self.phases for name in phase.shares))
+        self._names = [name for name in self._all if any(shares.get(name, 0) > 0 for shares in exact)]
+        chosen = self._assign([(p.start, s) for p, s in zip(self.phases, exact, strict=True)])
+        if self.before is not None:
+            first, at = self.before
+            self._all = list(dict.fromkeys(self._all + first._all))
+            own = len(self._names)
+            self._names += [name for name in first._names if name not in self._names[:own]]
+            renumbered = np.array([self._names.index(name) for name in first._names], np.int16)
+            chosen = np.concatenate((renumbered[first._chosen[:at]], chosen))
+        self._chosen: NDArray[np.int16] = chosen
+        missing = sorted(name for name in self._names if self.rows.get(name, 0) < 1)
         if missing:
             raise ValueError(f"mixture: no rows for {', '.join(missing)}; there are {self.rows}")
-        self._names = list(exact)
-        # After one common denominator every source is owed nothing, so the pattern starts again.
-        period = math.lcm(*(s.denominator for s in exact.values()))
-        pattern = chairman(list(exact.values()), min(period, self.total))
-        self._chosen = np.resize(pattern, self.total) if self.total else pattern
         taken = self._chosen[:, None] == np.arange(len(self._names))
         self._counts = np.concatenate((np.zeros((1, len(self._names)), np.int64), taken.cumsum(0)))
+        self._refuse_repetition()
+
+    def _assign(self, phases: list[tuple[int, dict[str, Fraction]]]) -> NDArray[np.int16]:
+        """The source of every row of this stream's own, by its place among the names."""
+        plan = [(start, [shares.get(name, Fraction(0)) for name in self._names]) for start, shares in phases]
+        if len(plan) > 1:
+            return chairman(plan, self.total)
+        # After one common denominator every source is owed nothing, so the pattern starts again.
+        period = math.lcm(*(share.denominator for share in plan[0][1]))
+        pattern = chairman(plan, min(period, self.total))
+        return np.resize(pattern, self.total) if self.total else pattern
+
+    def _refuse_repetition(self) -> None:
+        over = [
+            f"{name}: {epochs:.3g} epochs, {self.max_epochs[name]:g} allowed"
+            for name, epochs in self.epochs(len(self._chosen)).items()
+            if epochs > self.max_epochs.get(name, math.inf)
+        ]
+        if over:
+            raise ValueError(
+                "mixture: repeated too often: " + "; ".join(over) + "; lower the share or the tokens, or add text"
+            )
 
     def counts(self, prefix: int) -> dict[str, int]:
         """Rows that every source gave to the first ``prefix`` rows of the stream."""
         given = dict(zip(self._names, self._counts[prefix].tolist(), strict=True))
-        return {name: given.get(name, 0) for name in self.shares}
+        return {name: given.get(name, 0) for name in self._all}
 
     def realised(self, prefix: int) -> dict[str, float]:
         """Realised share of every source on the first ``prefix`` rows, ``prefix`` at least 1."""
@@ -142,6 +131,14 @@ class Mixture:
         if (name, epoch) not in self._orders:
             for stale in [key for key in self._orders if key[0] == name]:
                 del self._orders[stale]
-            generator = np.random.default_rng(derived_seed("order", self.seed, name, epoch))
-            self._orders[name, epoch] = generator.permutation(self.rows[name])
+            own = self.orders.get(name)
+            order = shuffled(self.seed, name, self.rows[name], epoch) if own is None else own(epoch)
+            assert len(order) == self.rows[name], f"{name}: an order of {len(order)} rows for {self.rows[name]}"
+            self._orders[name, epoch] = order
         return self._orders[name, epoch]
+
+
+def shuffled(seed: int, name: str, rows: int, epoch: int) -> NDArray[np.int64]:
+    """The permutation of a source's rows in an epoch of the stream with this seed."""
+    generator = np.random.default_rng(derived_seed("order", seed, name, epoch))
+    return generator.permutation(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 BETAS = (0.9, 0.95)
 """Moment decays usual for language models: Brown et al. 2020 (GPT-3), appendix B."""
@@ -31,4 +32,5 @@ def optimizer_step(optimizer: torch.optim.AdamW, lr: float, clip: float) -> floa
         group["lr"] = lr
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(norm)
+    # a sharded model's norm lies in parts
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from trainer.bases import describe
 from trainer.corpora import Corpus, Split, split_documents
+from trainer.duplicates import VIEWS
 from trainer.files import content_hash
+from trainer.process import die_with
 from trainer.shards import Shard, open_shard, write_shard
 from trainer.tokenizer import TextTokenizer, load_tokenizer, train_tokenizer
 
@@ -29,6 +33,8 @@ class DataSpec:
         tokenizer_corpora: names of the corpora the tokenizer is trained on.
         length: positions in a row, in tokens.
         validation_share: expected share of documents held out.
+        checkpoint: folder of a checkpoint whose tokenizer is taken; None trains one.
+        end_of_text: token after every document, where the checkpoint's own choice is not wanted.
     """
 
     corpora: dict[str, Corpus]
@@ -37,6 +43,17 @@ class DataSpec:
     tokenizer_corpora: tuple[str, ...]
     length: int
     validation_share: float
+    checkpoint: str | None = None
+    end_of_text: str | None = None
+
+    @cached_property
+    def pretrained(self) -> TextTokenizer | None:
+        """The tokenizer of the checkpoint, where there is one."""
+        if self.checkpoint is None:
+            return None
+        from trainer.pretrained import load_pretrained_tokenizer
+
+        return load_pretrained_tokenizer(describe(self.checkpoint), self.end_of_text)
 
     @cached_property
     def _states(self) -> dict[str, str]:
@@ -45,11 +62,14 @@ class DataSpec:
     def _identity(self, name: str) -> list[object]:
         corpus = self.corpora[name]
         source = corpus.source if corpus.kind == "builtin" else ""
-        return [corpus.kind, source, corpus.max_bytes, self._states[name], self.validation_share]
+        # How documents are compared decides which of them are dropped from training.
+        return [corpus.kind, source, corpus.max_bytes, self._states[name], self.validation_share, repr(VIEWS)]
 
     @cached_property
     def tokenizer_key(self) -> str:
         """Hash of all that decides the tokenizer."""
+        if self.pretrained is not None:
+            return self.pretrained.digest[:10]
         return content_hash([self.vocab, [self._identity(name) for name in self.tokenizer_corpora]])[:10]
 
     def key(self, name: str) -> str:
@@ -76,21 +96,28 @@ def prepare(data: DataSpec, out: Path, names: list[str], say: Callable[[str], No
     """
     missing = [name for name in names if not data.shard_path(out, name, VALIDATION).with_suffix(".json").exists()]
     tokenizer_path = data.tokenizer_path(out)
-    needed = set(missing) | (set() if tokenizer_path.exists() else set(data.tokenizer_corpora))
+    given = data.pretrained is not None or tokenizer_path.exists()
+    needed = set(missing) | (set() if given else set(data.tokenizer_corpora))
     if not needed:
         return
     say(f"reading {', '.join(sorted(needed))}")
     corpora = [corpus for name, corpus in data.corpora.items() if name in needed]
     splits: dict[str, Split] = {}
-    with ProcessPoolExecutor(min(2, len(corpora)), multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        min(2, len(corpora)), multiprocessing.get_context("spawn"), die_with, (os.getpid(),)
+    ) as pool:
         futures = {c.name: pool.submit(split_documents, c, data.validation_share) for c in corpora}
         for name, future in futures.items():
-            splits[name] = future.result()
-    if not tokenizer_path.exists():
+            splits[name] = split = future.result()
+            say(
+                f"{name}: {len(split.train):,} documents to train on, {len(split.validation):,} held out; dropped "
+                f"{split.duplicates:,} exact duplicates and {split.dropped:,} near-duplicates of held-out text"
+            )
+    if not given:
         say(f"training a tokenizer of {data.vocab} tokens")
         texts = [text for name in data.tokenizer_corpora for text in splits[name].train]
         train_tokenizer(texts, data.vocab).save(tokenizer_path)
-    tokenizer = load_tokenizer(tokenizer_path)
+    tokenizer = open_tokenizer(data, out)
     for name in missing:
         say(f"packing {name}")
         # Validation last: its header says that the folder is complete.
@@ -99,8 +126,8 @@ def prepare(data: DataSpec, out: Path, names: list[str], say: Callable[[str], No
 
 
 def open_tokenizer(data: DataSpec, out: Path) -> TextTokenizer:
-    """The tokenizer that :func:`prepare` made."""
-    return load_tokenizer(data.tokenizer_path(out))
+    """The tokenizer that :func:`prepare` made, or that of the checkpoint."""
+    return load_tokenizer(data.tokenizer_path(out)) if data.pretrained is None else data.pretrained
 
 
 def open_rows(data: DataSpec, out: Path, name: str, part: str, tokenizer: TextTokenizer) -> Shard:

@@ -6,8 +6,7 @@ import hashlib
 import math
 import platform
 import time
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pandas as pd
 
 from bayescpt.schema import COLUMNS, Observation
 from trainer.files import atomic_path, read_json, write_json
+from trainer.settings import settings_of
 from trainer.spec import Spec
 
 RUNNING = "running"
@@ -65,9 +65,16 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 
 def _code_digest() -> str:
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _remove_checkpoint(path: Path) -> None:
+    # Imported here, because a driver only reads records and need not load PyTorch for that.
+    from trainer.checkpoint import remove_state
+
+    remove_state(path)
 
 
 class Record:
@@ -94,10 +101,20 @@ class Record:
         """Final weights of a base."""
         return self.folder / "weights.safetensors"
 
+    @property
+    def model(self) -> Path:
+        """Folder of a trained checkpoint in the Hugging Face layout."""
+        return self.folder / "model"
+
     def status(self) -> str | None:
         """``running``, ``finished`` or ``failed``; None for a run never started."""
         path = self.folder / "provenance.json"
         return str(read_json(path)["status"]) if path.exists() else None
+
+    def row_losses(self) -> dict[str, list[float]]:
+        """Final loss of every validation row of a finished run, in nats per token, by validation set."""
+        losses: dict[str, list[float]] = read_json(self.folder / "final.json")
+        return losses
 
     def reason(self) -> str:
         """Why the run failed; empty if it did not."""
@@ -105,7 +122,7 @@ class Record:
 
     def start(self, details: dict[str, Any], resumed: bool) -> None:
         """Write what the run is and what made it; earlier rows stay only for a run that is resumed."""
-        write_json(self.folder / "spec.json", {"run_id": self._spec.run_id, **asdict(self._spec)})
+        write_json(self.folder / "spec.json", {"run_id": self._spec.run_id, **settings_of(self._spec)})
         rows = self.folder / "rows.parquet"
         if resumed and rows.exists():
             self._rows = [Observation(**row) for row in read_table(rows)]
@@ -134,16 +151,22 @@ class Record:
         self._rows = [row for row in self._rows if (row.tokens, row.target) not in new] + rows
         write_table(self.folder / "rows.parquet", (row.row() for row in self._rows))
 
-    def finish(self, seconds: float) -> None:
-        """Mark the run as complete, after which it is never trained again."""
+    def finish(self, seconds: float, row_losses: Mapping[str, Sequence[float]]) -> None:
+        """Mark the run as complete, after which it is never trained again.
+
+        Args:
+            seconds: how long it took, the last stretch only where it was interrupted.
+            row_losses: final loss of every validation row, in nats per token, by validation set.
+        """
+        write_json(self.folder / "final.json", {name: list(losses) for name, losses in row_losses.items()})
         self._write(FINISHED, seconds=seconds)
-        self.checkpoint.unlink(missing_ok=True)
+        _remove_checkpoint(self.checkpoint)
 
     def fail(self, reason: str) -> None:
         """Mark the run as failed; a later sweep starts it anew."""
         path = self.folder / "provenance.json"
         self._provenance = self._provenance or (read_json(path) if path.exists() else {})
-        self.checkpoint.unlink(missing_ok=True)
+        _remove_checkpoint(self.checkpoint)
         self._write(FAILED, reason=reason)
 
     def _write(self, status: str, **more: Any) -> None:

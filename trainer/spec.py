@@ -1,222 +1,197 @@
-"""What a run is: frozen settings of a base or a continual run, whose id is the hash of all of them."""
+"""What a run is: frozen settings of a base, a continual run or a branch, whose id is the hash of all of them."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-from trainer.files import content_hash
-from trainer.mixture import exact_shares
-from trainer.schedule import SCHEDULES
-from trainer.sizes import Size
+from trainer.bases import Base, BaseSpec, CheckpointSpec
+from trainer.chairman import exact_shares
+from trainer.files import content_hash, derived_seed
+from trainer.settings import settings_of
+from trainer.training import Training, is_number, is_whole, raise_faults
 
+SHUFFLED = "shuffled"
+ORIGINAL = "original"
+"""Orders of a source: a permutation of the run's own, or the order in which the base read it."""
 
-def raise_faults(what: str, faults: list[str]) -> None:
-    """Raise one ValueError that names every fault, if there are any."""
-    if faults:
-        raise ValueError(f"{what}: " + "; ".join(faults))
-
-
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _canonical(value: Any) -> Any:
-    """Settings with whole floats as integers: ``ratio: 1`` and ``ratio: 1.0`` are one run, with one id."""
-    if isinstance(value, dict):
-        return {key: _canonical(item) for key, item in value.items()}
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+RESET = "reset"
+KEEP = "keep"
+"""What becomes of the optimizer state at the start of a run."""
 
 
 @dataclass(frozen=True)
-class Training:
-    """How a run is optimised and measured.
+class Mix:
+    """Shares of every source from some point of a run on.
 
     Args:
-        tokens: tokens of the run, a multiple of ``batch * length``.
-        length: positions in a row, in tokens.
-        batch: rows in an optimizer step.
-        lr: peak learning rate.
-        schedule: name in ``SCHEDULES``.
-        warmup_tokens: tokens of linear warm-up.
-        floor: share of the peak learning rate at the end of a decaying schedule.
-        weight_decay: decay of matrices, relative to the learning rate.
-        clip: largest gradient norm.
-        evaluations: measurements after the start, geometrically spaced and therefore dense early.
-        first_evaluation: tokens at the first of them.
-        validation_rows: rows of every validation set.
+        start: tokens of the run at which they begin to hold, a multiple of a row.
+        shares: share of every corpus, each in [0, 1]; they sum to one.
     """
 
-    tokens: int
-    length: int
-    batch: int
-    lr: float
-    schedule: str
-    warmup_tokens: int
-    floor: float = 0.1
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    evaluations: int = 12
-    first_evaluation: int = 4096
-    validation_rows: int = 64
-
-    def __post_init__(self) -> None:
-        faults = [
-            f"{name}: expected a whole number of at least {least}, got {getattr(self, name)!r}"
-            for name, least in (
-                ("tokens", 1),
-                ("length", 1),
-                ("batch", 1),
-                ("warmup_tokens", 0),
-                ("evaluations", 1),
-                ("first_evaluation", 1),
-                ("validation_rows", 2),
-            )
-            if not _whole(getattr(self, name), least)
-        ]
-        for name, low, high, open_low in (
-            ("lr", 0.0, math.inf, True),
-            ("floor", 0.0, 1.0, False),
-            ("weight_decay", 0.0, math.inf, False),
-            ("clip", 0.0, math.inf, True),
-        ):
-            value = getattr(self, name)
-            if not _number(value) or value > high or value < low or (open_low and value == low):
-                faults.append(f"{name}: expected a number {'>' if open_low else '>='} {low:g}, got {value!r}")
-        if self.schedule not in SCHEDULES:
-            faults.append(f"schedule: expected one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
-        if not faults:
-            step = self.batch * self.length
-            if self.tokens % step:
-                near = max(1, round(self.tokens / step)) * step
-                faults.append(f"tokens: expected a multiple of batch * length = {step}, got {self.tokens}; try {near}")
-            if self.warmup_tokens >= self.tokens:
-                faults.append(f"warmup_tokens: must be below tokens ({self.tokens}), got {self.warmup_tokens}")
-            if self.first_evaluation > self.tokens:
-                faults.append(f"first_evaluation: must not exceed tokens ({self.tokens}), got {self.first_evaluation}")
-        raise_faults("training", faults)
-
-    @property
-    def step_tokens(self) -> int:
-        """Tokens in one optimizer step."""
-        return self.batch * self.length
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps of the whole run."""
-        return self.tokens // self.step_tokens
-
-    def multiplier(self, tokens: int) -> float:
-        """Learning rate of the step that ends at ``tokens``, relative to the peak."""
-        return SCHEDULES[self.schedule](tokens, self.tokens, self.warmup_tokens, self.floor)
-
-    def evaluation_steps(self) -> list[int]:
-        """Steps after which the losses are measured: geometric in tokens, the last step always among them."""
-        first = min(1.0, self.first_evaluation / self.tokens)
-        count = self.evaluations
-        shares = [1.0] if count == 1 else [first ** (1 - i / (count - 1)) for i in range(count)]
-        return sorted({max(1, round(share * self.steps)) for share in shares})
-
-
-@dataclass(frozen=True)
-class BaseSpec:
-    """A base model: pre-trained on the general corpus only.
-
-    Args:
-        width: the dial of ``sizes.Size``.
-        vocab: vocabulary in tokens.
-        general: name of the general corpus.
-        general_data: key of its tokenizer, split and packed rows.
-        seed: seed of weights and data order.
-        training: how it is trained.
-    """
-
-    width: int
-    vocab: int
-    general: str
-    general_data: str
-    seed: int
-    training: Training
-
-    def __post_init__(self) -> None:
-        faults = [] if _whole(self.seed, 0) else [f"seed: expected a whole number, got {self.seed!r}"]
-        try:
-            Size(self.width)
-        except ValueError as error:
-            faults.append(str(error))
-        raise_faults("base run", faults)
-
-    @property
-    def size(self) -> Size:
-        """Width, depth and parameter counts."""
-        return Size(self.width)
-
-    @property
-    def run_id(self) -> str:
-        """Readable prefix and hash of all settings."""
-        return f"base-w{self.width}-s{self.seed}-{content_hash(_canonical(asdict(self)))[:10]}"
-
-    @property
-    def flops(self) -> float:
-        """Training FLOPs of the run."""
-        return float(self.size.flops_per_token(self.vocab)) * self.training.tokens
+    start: int
+    shares: dict[str, float]
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A continual run: a base model trained on with a mixture of the general corpus and one domain.
+    """A continual run on a mixture of the general corpus, one domain and any others.
+
+    It starts from the weights of its base with fresh data and a fresh schedule; or, as a branch, from the exact state
+    of another run (its trunk) at some point, whose data it goes on reading where the trunk was.
 
     Args:
-        base: the base run it starts from; weights are taken over, the optimizer state is not.
-        domain: name of the domain corpus.
-        domain_data: key of its tokenizer, split and packed rows.
-        ratio: requested share of domain rows, in [0, 1].
+        base: the base run or checkpoint it starts from.
+        domain: name of the domain corpus: its share is the ratio.
+        data: key of tokenizer, split and packed rows of every corpus of the mixes.
+        mixes: shares along the run, the first from 0 tokens; for a branch, along the branch.
         seed: seed of the data order.
-        training: how it is trained.
+        training: how it is trained; tokens and schedule of a branch count from its start.
+        optimizer: ``reset``, or ``keep`` the state that the base ended with. A branch always keeps it.
+        orders: order of the rows of a corpus, where it is not ``shuffled``; ``original`` is that of the base.
+        limits: tokens of a corpus that may be used, where not all: a scarce domain, simulated.
+        max_epochs: how often a corpus may be gone through, where that is limited.
+        trunk: the run that a branch starts from.
+        at: the trunk's own tokens at which the branch starts.
+        save: whether the trained model is kept: a run is measured, and most are not wanted after that.
     """
 
-    base: BaseSpec
+    base: Base
     domain: str
-    domain_data: str
-    ratio: float
+    data: dict[str, str]
+    mixes: tuple[Mix, ...]
     seed: int
     training: Training
+    optimizer: str = RESET
+    orders: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    max_epochs: dict[str, float] = field(default_factory=dict)
+    trunk: RunSpec | None = None
+    at: int = 0
+    save: bool = False
 
     def __post_init__(self) -> None:
-        faults = [] if _whole(self.seed, 0) else [f"seed: expected a whole number, got {self.seed!r}"]
+        faults = [] if is_whole(self.seed, 0) else [f"seed: expected a whole number, got {self.seed!r}"]
         if self.domain == self.base.general:
             faults.append(f"domain: {self.domain!r} is the general corpus; a domain is another one")
-        if not _number(self.ratio):
-            faults.append(f"ratio: expected a number in [0, 1], got {self.ratio!r}")
-        else:
-            try:
-                exact_shares(self.shares)
-            except ValueError as error:
-                faults.append(f"ratio: {error}")
-        if self.training.length != self.base.training.length:
-            faults.append(f"length: {self.training.length}, but its base has {self.base.training.length}")
+        if self.training.length != self.base.length:
+            faults.append(f"length: {self.training.length}, but its base has {self.base.length}")
+        if isinstance(self.base, CheckpointSpec):
+            if ORIGINAL in self.orders.values():
+                faults.append("orders: nobody knows in which order a checkpoint read its data; expected shuffled")
+            if self.optimizer == KEEP and self.trunk is None:
+                faults.append("optimizer: a checkpoint comes without the state of its optimizer; expected reset")
+        faults += self._mix_faults()
+        faults += self._start_faults()
+        names = {name for mix in self.mixes for name in mix.shares}
+        faults += [f"data: no packed rows are named for {name}" for name in sorted(names - set(self.data))]
+        for what, given in (("orders", self.orders), ("limits", self.limits), ("max_epochs", self.max_epochs)):
+            faults += [f"{what}: {name} is in no mix" for name in given if name not in names]
+        for name, order in self.orders.items():
+            allowed = (SHUFFLED, ORIGINAL) if name == self.base.general else (SHUFFLED,)
+            if order not in allowed:
+                faults.append(f"orders.{name}: expected {' or '.join(allowed)}, got {order!r}")
+        faults += [
+            f"limits.{name}: what is limited cannot be read in its original order"
+            for name in self.limits
+            if self.orders.get(name) == ORIGINAL
+        ]
+        faults += [
+            f"limits.{name}: expected a whole number of tokens, at least a row of {self.training.length}, got {limit!r}"
+            for name, limit in self.limits.items()
+            if not is_whole(limit, self.training.length)
+        ]
+        faults += [
+            f"max_epochs.{name}: expected a number above 0, got {limit!r}"
+            for name, limit in self.max_epochs.items()
+            if not (is_number(limit) and limit > 0)
+        ]
         raise_faults("run", faults)
 
+    def _mix_faults(self) -> list[str]:
+        starts = [mix.start for mix in self.mixes]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+            return [f"mixes: must start at 0 tokens and then later and later, got {starts}"]
+        faults = []
+        for mix in self.mixes:
+            if not is_whole(mix.start, 0) or mix.start % self.training.length or mix.start >= self.training.tokens:
+                faults.append(
+                    f"mixes: {mix.start} is not a multiple of a row of {self.training.length} tokens "
+                    f"below {self.training.tokens}"
+                )
+            try:
+                exact_shares(mix.shares)
+            except (ValueError, TypeError) as error:
+                faults.append(f"mixes at {mix.start}: {error}")
+        return faults
+
+    def _start_faults(self) -> list[str]:
+        if self.optimizer not in (RESET, KEEP):
+            return [f"optimizer: expected {RESET} or {KEEP}, got {self.optimizer!r}"]
+        trunk = self.trunk
+        if trunk is None:
+            return [f"at: {self.at}, but there is no trunk to branch from"] if self.at else []
+        faults = []
+        if trunk.base != self.base or trunk.domain != self.domain or trunk.seed != self.seed:
+            faults.append("trunk: a branch has the base, the domain and the seed of its trunk")
+        if trunk.training.batch != self.training.batch:
+            faults.append(f"batch: {self.training.batch}, but its trunk has {trunk.training.batch}")
+        if self.optimizer != KEEP:
+            faults.append("optimizer: a branch goes on with the state of its trunk; expected keep")
+        if (trunk.orders, trunk.limits) != (self.orders, self.limits):
+            faults.append("orders and limits: a branch reads its sources as its trunk does")
+        if not is_whole(self.at, 1) or self.at % trunk.training.step_tokens or self.at > trunk.training.tokens:
+            faults.append(
+                f"at: expected a multiple of a step of {trunk.training.step_tokens} tokens up to "
+                f"{trunk.training.tokens}, got {self.at!r}"
+            )
+        return faults
+
     @property
-    def shares(self) -> dict[str, float]:
-        """Share of every source in the stream."""
-        return {self.base.general: 1.0 - self.ratio, self.domain: float(self.ratio)}
+    def start_tokens(self) -> int:
+        """Tokens since the base at which the run starts: 0 but for a branch."""
+        return 0 if self.trunk is None else self.trunk.start_tokens + self.at
+
+    @property
+    def ratio(self) -> float:
+        """Requested share of the domain over the whole run; for a branch, over the branch."""
+        ends = [*(mix.start for mix in self.mixes[1:]), self.training.tokens]
+        weighted = sum(
+            m.shares.get(self.domain, 0.0) * (end - m.start) for m, end in zip(self.mixes, ends, strict=True)
+        )
+        return weighted / self.training.tokens if len(self.mixes) > 1 else self.mixes[0].shares.get(self.domain, 0.0)
+
+    @property
+    def corpora(self) -> list[str]:
+        """Every corpus of the run, the general one and the domain among them."""
+        own = [self.base.general, self.domain, *(name for mix in self.mixes for name in mix.shares)]
+        return list(dict.fromkeys(own + (self.trunk.corpora if self.trunk else [])))
 
     @property
     def run_id(self) -> str:
-        """Readable prefix and hash of all settings, those of the base included."""
-        label = f"{self.domain}-w{self.base.width}-r{self.ratio:g}-s{self.seed}"
-        return f"{label}-{content_hash(_canonical(asdict(self)))[:10]}"
+        """Readable prefix and hash of all settings, those of the base and the trunk included."""
+        label = f"{self.domain}-{self.base.label}-r{self.ratio:.4g}-s{self.seed}" + (f"-b{self.at}" if self.at else "")
+        return f"{label}-{content_hash(settings_of(self))[:10]}"
 
     @property
     def flops(self) -> float:
-        """Training FLOPs of the run, its base not counted."""
+        """Training FLOPs of the run, its base and its trunk not counted."""
         return float(self.base.size.flops_per_token(self.base.vocab)) * self.training.tokens
+
+    @property
+    def parent(self) -> BaseSpec | RunSpec | None:
+        """The run that must be finished before this one; None where it starts from a checkpoint."""
+        return self.trunk or (self.base if isinstance(self.base, BaseSpec) else None)
+
+    @property
+    def stream_seed(self) -> int:
+        """Seed of the data order.
+
+        Ratio and domain are part of it: runs that share a base share no data order, so their noise is independent
+        even where the ratio is 0 and the domain plays no part. A branch reads on in its trunk's order.
+        """
+        if self.trunk is not None:
+            return self.trunk.stream_seed
+        return derived_seed("run", self.domain, self.base.key, float(self.ratio), self.seed)
 
 
 Spec = BaseSpec | RunSpec

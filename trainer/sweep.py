@@ -1,104 +1,42 @@
-"""Train every run of a study on one machine: bases first, finished runs skipped, failures recorded."""
+"""Train every run of a study: parents first, finished runs skipped, failures recorded, lost runs taken up again."""
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
-import multiprocessing
-import platform
-import time
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
+from trainer.identity import check_name, keep_study
+from trainer.launch.base import Launcher, State
+from trainer.launch.claim import ClaimedError, claimed, remove_leftovers
+from trainer.launch.perform import forget_failure, measured_tokens, record_failure, recorded
 from trainer.prepare import DataSpec, prepare
 from trainer.progress import Progress
 from trainer.records import FINISHED, Record, collect
-from trainer.spec import RunSpec, Spec
+from trainer.snapshots import want
+from trainer.spec import Spec
 from trainer.study import Study
 
-TICK_SECONDS = 0.5
-"""How often a worker says how far it is."""
+MOST_LOSSES = 3
+"""A run may lose its process this often without getting further than before; then it counts as failed.
 
+Preemption and kill -9 say nothing about a run, but one that takes all memory takes it every time.
+"""
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Options of glibc's mallopt(3)."""
+LEFTOVER_SECONDS = 3600.0
+"""Age from which a temporary file in the folder of a run is taken for left behind."""
 
-
-def keep_memory() -> bool:
-    """Let glibc keep freed memory instead of returning it to the system; False if it cannot be told.
-
-    A training step allocates and frees the same activations again. Returned memory has to be zeroed by the
-    kernel at its next use: hundreds of page faults a step, 5 to 20 % of the time of a small model.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(_M_TRIM_THRESHOLD, 1 << 30)) and bool(libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25))
-
-
-def _work(pipe: Connection, data: DataSpec, out: Path) -> None:
-    """A worker process: takes specs until the pipe closes, answers ticks and results."""
-    import torch
-
-    from trainer.execute import execute
-
-    # One process a core and one thread each: two threads in one process were measured to be slower.
-    torch.set_num_threads(1)
-    keep_memory()
-    while True:
-        try:
-            spec: Spec = pipe.recv()
-        except EOFError:
-            return
-        said = time.monotonic()
-
-        def tick(tokens: int) -> None:
-            nonlocal said
-            if time.monotonic() - said > TICK_SECONDS:
-                said = time.monotonic()
-                pipe.send(("tick", tokens))
-
-        try:
-            execute(spec, data, out, tick)
-        except BrokenPipeError:
-            return
-        # Whatever stops one run must not stop the others.
-        except Exception as error:
-            pipe.send(("failed", f"{type(error).__name__}: {error}"))
-        else:
-            pipe.send(("done", spec.training.tokens))
-
-
-@dataclass
-class _Worker:
-    process: SpawnProcess
-    pipe: Connection
-    spec: Spec | None = None
-
-    @classmethod
-    def start(cls, data: DataSpec, out: Path) -> _Worker:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, data, out), daemon=True)
-        process.start()
-        theirs.close()
-        return cls(process, ours)
-
-    def stop(self) -> None:
-        self.pipe.close()
-        self.process.join(timeout=1)
-        if self.process.is_alive():
-            self.process.terminate()
-            self.process.join()
+StartLauncher = Callable[[DataSpec, Path, int], Launcher[Any]]
+"""Takes the data, the folder of the study and the number of runs to come."""
 
 
 @dataclass
 class _Queue:
-    """Runs still to do. A run is ready once its base is finished, and fails with it."""
+    """Runs still to do. A run is ready once its parent (a base, or the trunk of a branch) is finished."""
 
     waiting: list[Spec]
     finished: set[str]
@@ -106,23 +44,26 @@ class _Queue:
 
     def next(self) -> Spec | None:
         """The next ready run, the most expensive first so that the cores end together."""
-        ready = [s for s in self.waiting if not isinstance(s, RunSpec) or s.base.run_id in self.finished]
-        # A base is worth more than its own cost: others wait for it.
-        best = max(ready, key=lambda s: (not isinstance(s, RunSpec), s.flops), default=None)
+        ready = [spec for spec in self.waiting if spec.parent is None or spec.parent.run_id in self.finished]
+        parents = {spec.parent.run_id for spec in self.waiting if spec.parent is not None}
+        # A run that others wait for is worth more than its own cost.
+        best = max(ready, key=lambda spec: (spec.run_id in parents, spec.flops), default=None)
         if best is not None:
             self.waiting.remove(best)
         return best
 
     def drop_orphans(self) -> list[Spec]:
-        """Runs whose base has failed, taken off the queue."""
-        orphans: list[Spec] = [s for s in self.waiting if isinstance(s, RunSpec) and s.base.run_id in self.failed]
-        self.waiting = [s for s in self.waiting if s not in orphans]
+        """Runs whose parent has failed, taken off the queue."""
+        orphans: list[Spec] = [
+            spec for spec in self.waiting if spec.parent is not None and spec.parent.run_id in self.failed
+        ]
+        self.waiting = [spec for spec in self.waiting if spec not in orphans]
         return orphans
 
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Hold the folder for this process: two sweeps in one folder would train the same runs twice."""
+    """Hold the folder for this process: two sweeps in one folder would submit the same runs twice."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("w") as lock:
         try:
@@ -132,32 +73,50 @@ def _locked(out: Path) -> Iterator[None]:
         yield
 
 
-def sweep(study: Study, out: Path, workers: int, progress: Progress) -> dict[str, str]:
+def _clean(out: Path) -> None:
+    """Delete what killed writers left; runs that are not trained again do not clean up after themselves."""
+    for folder in (out, out / "data", *(out / "data").glob("*/")):
+        remove_leftovers(folder)
+    for folder in (out / "runs").glob("*/"):
+        # A job of an earlier driver may be at work there.
+        remove_leftovers(folder, LEFTOVER_SECONDS)
+
+
+def sweep(study: Study, out: Path, start: StartLauncher, progress: Progress) -> dict[str, str]:
     """Train what is not yet trained and write ``rows.parquet`` (continual runs) and ``bases.parquet``.
 
     Args:
         study: the runs.
         out: their folder.
-        workers: processes, one thread each.
+        start: makes the launcher; called only if there is something to train.
         progress: shows how far the sweep is.
 
     Returns:
-        reason by id of every run that failed, those included whose base failed.
+        reason by id of every run that failed, those included whose parent failed.
 
     Raises:
-        ValueError: if another sweep holds the folder.
+        ValueError: if another sweep holds the folder, or it was made with other settings.
     """
-    if workers < 1:
-        raise ValueError(f"workers: expected at least 1, got {workers}")
+    out = out.resolve()
     specs = list(study.specs)
     with _locked(out):
+        keep_study(out, study)
+        for spec in specs:
+            check_name(Record(out, spec).folder, spec)
+        _clean(out)
+        want(out, specs)
         finished = {spec.run_id for spec in specs if Record(out, spec).status() == FINISHED}
         queue = _Queue([spec for spec in specs if spec.run_id not in finished], finished)
         progress.begin(specs, finished)
         try:
             if queue.waiting:
                 prepare(study.data, out, study.corpora, progress.say)
-                _run_all(queue, study, out, min(workers, len(queue.waiting)), progress)
+                launcher = start(study.data, out, len(queue.waiting))
+                drive = _Drive(queue, launcher, out, progress)
+                try:
+                    drive.run()
+                finally:
+                    drive.stop()
         finally:
             rows = collect(out, study.runs, "rows.parquet")
             collect(out, study.bases, "bases.parquet")
@@ -165,50 +124,114 @@ def sweep(study: Study, out: Path, workers: int, progress: Progress) -> dict[str
     return queue.failed
 
 
-def _run_all(queue: _Queue, study: Study, out: Path, count: int, progress: Progress) -> None:
-    pool = [_Worker.start(study.data, out) for _ in range(count)]
+class _Drive:
+    """Brings runs from the queue to the launcher and their states back, until there are none.
 
-    def fail(spec: Spec, reason: str) -> None:
-        queue.failed[spec.run_id] = reason
-        Record(out, spec).fail(reason)
-        progress.failed(spec, reason)
-        for orphan in queue.drop_orphans():
-            fail(orphan, f"its base {spec.run_id} failed: {reason}")
+    A run is in one of three places: in the queue, in flight (submitted by this driver, or by an earlier one and
+    adopted by the launcher), or watched: executed by a process that nobody here knows but by its claim on the run,
+    which an earlier driver left behind. A watched run is submitted only once its claim is free.
+    """
 
-    try:
+    def __init__(self, queue: _Queue, launcher: Launcher[Any], out: Path, progress: Progress) -> None:
+        self._queue = queue
+        self._launcher = launcher
+        self._out = out
+        self._progress = progress
+        self._in_flight: dict[str, tuple[Spec, Any]] = {}
+        self._watched: dict[str, Spec] = {}
+        self._shown: set[str] = set()
+        self._reached: dict[str, int] = {}
+        self._losses: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Return when every run is finished or failed."""
         while True:
-            for worker in pool:
-                if worker.spec is None and (spec := queue.next()) is not None:
-                    worker.spec = spec
-                    worker.pipe.send(spec)
-                    progress.started(spec)
-            busy = [worker for worker in pool if worker.spec is not None]
-            if not busy:
-                assert not queue.waiting, f"runs wait for bases that nobody trains: {queue.waiting}"
+            self._submit()
+            if not self._in_flight and not self._watched:
+                assert not self._queue.waiting, f"runs wait for parents that nobody trains: {self._queue.waiting}"
                 return
-            ready = set(wait([worker.pipe for worker in busy]))
-            for i, worker in enumerate(pool):
-                if worker.spec is None or worker.pipe not in ready:
-                    continue
-                spec = worker.spec
-                try:
-                    kind, value = worker.pipe.recv()
-                except (EOFError, ConnectionResetError):
-                    worker.process.join()
-                    code = worker.process.exitcode
-                    worker.stop()
-                    pool[i] = _Worker.start(study.data, out)
-                    fail(spec, f"the worker process ended with exit code {code}; memory may have run out")
-                    continue
-                if kind == "tick":
-                    progress.tick(spec, value)
-                    continue
-                worker.spec = None
-                if kind == "done":
-                    queue.finished.add(spec.run_id)
-                    progress.done(spec)
-                else:
-                    fail(spec, value)
-    finally:
-        for worker in pool:
-            worker.stop()
+            self._launcher.wait()
+            for spec, handle in list(self._in_flight.values()):
+                self._take(spec, self._launcher.poll(handle))
+            for spec in list(self._watched.values()):
+                if not self._claimed(spec):
+                    del self._watched[spec.run_id]
+                    self._settle(spec, recorded(self._out, spec) or State("lost", reason="its process has ended"))
+
+    def stop(self) -> None:
+        """Cancel what is still in flight, and close the launcher."""
+        try:
+            for _, handle in self._in_flight.values():
+                self._launcher.cancel(handle)
+        finally:
+            self._launcher.close()
+
+    def _claimed(self, spec: Spec) -> bool:
+        return claimed(Record(self._out, spec).folder)
+
+    def _submit(self) -> None:
+        capacity = self._launcher.capacity
+        free = math.inf if capacity is None else capacity - len(self._in_flight)
+        fresh: list[Spec] = []
+        while len(fresh) < free and (spec := self._queue.next()) is not None:
+            if spec.run_id not in self._shown:
+                self._shown.add(spec.run_id)
+                self._progress.started(spec)
+            handle = self._launcher.adopt(spec)
+            if handle is not None:
+                self._in_flight[spec.run_id] = (spec, handle)
+                free -= 1
+            elif self._claimed(spec):
+                self._watched[spec.run_id] = spec
+            else:
+                forget_failure(self._out, spec)
+                fresh.append(spec)
+        if fresh:
+            with self._launcher.batch():
+                handles = [self._launcher.submit(spec) for spec in fresh]
+            self._in_flight |= {spec.run_id: (spec, handle) for spec, handle in zip(fresh, handles, strict=True)}
+
+    def _take(self, spec: Spec, state: State) -> None:
+        if state.kind in ("pending", "running"):
+            if state.tokens is not None:
+                self._progress.tick(spec, state.tokens)
+                self._note(spec, state.tokens)
+            return
+        del self._in_flight[spec.run_id]
+        self._settle(spec, state)
+
+    def _note(self, spec: Spec, tokens: int) -> None:
+        """A run has got so far; if that is further than before, its losses are forgotten."""
+        if tokens > self._reached.get(spec.run_id, 0):
+            self._reached[spec.run_id] = tokens
+            self._losses.pop(spec.run_id, None)
+
+    def _settle(self, spec: Spec, state: State) -> None:
+        """Draw the consequence of a final state."""
+        if state.kind == "done":
+            self._queue.finished.add(spec.run_id)
+            self._progress.done(spec)
+        elif state.kind == "failed":
+            self._fail(spec, state.reason)
+        elif self._claimed(spec):
+            # Another process of the same run was first: this driver's own has made way for it.
+            self._watched[spec.run_id] = spec
+        else:
+            # A launcher may not have told all: a run can measure and be killed between two polls.
+            self._note(spec, measured_tokens(self._out, spec))
+            losses = self._losses[spec.run_id] = self._losses.get(spec.run_id, 0) + 1
+            if losses > MOST_LOSSES:
+                self._fail(spec, f"lost its process {losses} times at the same point, the last time: {state.reason}")
+                return
+            self._progress.say(f"lost: {spec.run_id}: {state.reason}; it goes on from its checkpoint")
+            self._queue.waiting.append(spec)
+
+    def _fail(self, spec: Spec, reason: str) -> None:
+        self._queue.failed[spec.run_id] = reason
+        try:
+            record_failure(self._out, spec, reason)
+        except ClaimedError as error:
+            reason += f" (not recorded: {error})"
+        self._progress.failed(spec, reason)
+        for orphan in self._queue.drop_orphans():
+            self._fail(orphan, f"the run it starts from, {spec.run_id}, failed: {reason}")

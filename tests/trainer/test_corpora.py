@@ -3,13 +3,18 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainer import installed
-from trainer.corpora import Corpus, split_documents
+from trainer.corpora import Corpus, _unique, split_documents
+from trainer.prepare import DataSpec, prepare
 from trainer.prose import docstrings, paragraphs, without_docstrings
 from trainer.shards import open_shard, write_shard
 from trainer.tokenizer import load_tokenizer, train_tokenizer
@@ -28,7 +33,10 @@ def test_split_has_no_overlap_no_duplicates_and_does_not_depend_on_order(tmp_pat
     one = write_jsonl(tmp_path / "one.jsonl.gz", TEXTS)
     two = write_jsonl(tmp_path / "two.jsonl.gz", [*reversed(TEXTS), *TEXTS[:50]])
     split = split_documents(Corpus("c", "jsonl", str(one)), 0.2)
-    assert split == split_documents(Corpus("c", "jsonl", str(two)), 0.2)
+    again = split_documents(Corpus("c", "jsonl", str(two)), 0.2)
+    assert (split.train, split.validation) == (again.train, again.validation)
+    assert (split.duplicates, again.duplicates) == (0, 50)
+    assert split.dropped == again.dropped == 0
     assert not set(split.train) & set(split.validation)
     assert sorted(split.train + split.validation) == sorted(set(TEXTS))
     assert 20 <= len(split.validation) <= 60
@@ -56,12 +64,17 @@ def test_the_state_of_a_corpus_changes_with_its_text(tmp_path: Path) -> None:
 
 
 def test_unusable_corpora_say_why(tmp_path: Path) -> None:
-    assert "unknown kind 'parquet'" in Corpus("c", "parquet", "x").faults()[0]
+    assert "unknown kind 'excel'" in Corpus("c", "excel", "x").faults()[0]
     assert "no built-in corpus 'poems'; there are prose" in Corpus("c", "builtin", "poems").faults()[0]
     assert "does not exist" in Corpus("c", "text", str(tmp_path / "none")).faults()[0]
-    both = Corpus("c", "jsonl", str(tmp_path), 0).faults()
-    assert "no file ending in .jsonl" in both[0]
-    assert "max_bytes must be a whole number of at least 1, got 0" in both[1]
+    faults = Corpus("c", "jsonl", str(tmp_path), 0, "", "test", "main").faults()
+    assert [fault.removeprefix("corpus c: ") for fault in faults] == [
+        f"no file ending in .jsonl, .jsonl.gz, .jsonl.zst in {tmp_path}",
+        "split means nothing for kind jsonl",
+        "revision means nothing for kind jsonl",
+        "max_bytes must be a whole number of at least 1, got 0",
+        "text_key must be a string that is not empty, got ''",
+    ]
     with pytest.raises(ValueError, match="1 training and 0 validation"):
         split_documents(Corpus("c", "text", str(write_text(tmp_path / "a.txt", "alone"))), 0.0001)
     bad = tmp_path / "bad.jsonl"
@@ -76,6 +89,96 @@ def test_unusable_corpora_say_why(tmp_path: Path) -> None:
 def write_text(path: Path, text: str) -> Path:
     path.write_text(text, "utf-8")
     return path
+
+
+def test_every_unreadable_record_is_named_at_once(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.jsonl", '{"text": "fine"}\nnot json\n{"text": 3}\n')
+    write_text(tmp_path / "b.jsonl", "[1]\n" * 30)
+    read = Corpus("c", "jsonl", str(tmp_path)).documents()
+    assert next(read) == "fine"
+    with pytest.raises(ValueError, match="corpus c: 32 unreadable:") as refused:
+        next(read)
+    lines = str(refused.value).splitlines()
+    assert "a.jsonl, line 2: expected an object with 'text', got JSONDecodeError" in lines[1]
+    assert lines[2].endswith("a.jsonl, line 3: 'text' must be a string, got int")
+    assert lines[3].endswith("b.jsonl, line 1: expected an object with 'text', got list")
+    assert (len(lines), lines[-1]) == (22, "and 12 more")
+
+
+WORDS = [f"word{i}" for i in range(500)]
+
+
+def edited(text: str, every: int) -> str:
+    """The text with one in so many words replaced, spread evenly."""
+    words = text.split()
+    return " ".join("other" if i % every == every // 2 else word for i, word in enumerate(words))
+
+
+@pytest.mark.parametrize("shuffle", range(3))
+def test_copies_with_one_word_in_twenty_replaced_leave_training_only(tmp_path: Path, shuffle: int) -> None:
+    draw = random.Random(7)
+    originals = [" ".join(draw.choices(WORDS, k=draw.randint(20, 300))) for _ in range(150)]
+    copies = [edited(text, 20) for text in originals[:60]]
+    documents = originals + copies
+    random.Random(shuffle).shuffle(documents)
+    split = split_documents(Corpus("c", "jsonl", str(write_jsonl(tmp_path / "c.jsonl.gz", documents))), 0.3)
+    held_out = set(split.validation)
+    # A pair on one side stays as it is; of a pair on both sides, the one in training goes.
+    expected = {
+        text
+        for pair in zip(originals, copies, strict=False)
+        for text, partner in (pair, pair[::-1])
+        if text not in held_out and partner in held_out
+    }
+    assert len(expected) > 10
+    assert set(documents) - held_out - set(split.train) == expected
+    assert (split.dropped, split.duplicates) == (len(expected), 0)
+    ordered = split_documents(Corpus("c", "jsonl", str(write_jsonl(tmp_path / "o.jsonl.gz", originals + copies))), 0.3)
+    assert split == ordered
+
+
+@given(st.lists(st.sampled_from(TEXTS[:30]), min_size=1), st.integers(1, 1500), st.randoms(use_true_random=False))
+def test_the_cap_and_the_count_of_copies_do_not_depend_on_the_order(
+    texts: list[str], cap: int, draw: random.Random
+) -> None:
+    kept, copies = _unique(iter(texts), cap)
+    whole, all_copies = _unique(iter(texts), None)
+    assert all_copies == len(texts) - len(set(texts))
+    ordered = sorted(whole)
+    sizes = np.cumsum([len(whole[digest].encode()) for digest in ordered])
+    expected = ordered[: int((sizes < cap).sum()) + 1]
+    assert sorted(kept) == expected
+    assert copies == sum(texts.count(text) - 1 for text in kept.values())
+    draw.shuffle(texts)
+    assert _unique(iter(texts), cap) == (kept, copies)
+
+
+def test_a_split_whose_training_text_only_repeats_validation_is_refused(tmp_path: Path) -> None:
+    words = " ".join(WORDS[:100])
+    texts = [f"{words} {i}" for i in range(40)]
+    corpus = Corpus("c", "jsonl", str(write_jsonl(tmp_path / "c.jsonl.gz", texts)))
+    with pytest.raises(ValueError, match=r"c: 0 training and \d+ validation documents \(0 exact .* near-duplicates"):
+        split_documents(corpus, 0.5)
+
+
+def test_preparing_tells_what_was_dropped_and_keys_depend_on_how_documents_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(3)
+    originals = [" ".join(draw.choices(WORDS, k=60)) for _ in range(60)]
+    path = write_jsonl(tmp_path / "c.jsonl.gz", [*originals, *originals[:5], *(edited(text, 20) for text in originals)])
+    corpus = Corpus("c", "jsonl", str(path))
+    split = split_documents(corpus, 0.2)
+    said: list[str] = []
+    data = DataSpec({"c": corpus}, "c", 300, ("c",), 16, 0.2)
+    prepare(data, tmp_path / "out", ["c"], said.append)
+    assert split.dropped > 5
+    assert (
+        f"c: {len(split.train)} documents to train on, {len(split.validation)} held out; "
+        f"dropped 5 exact duplicates and {split.dropped} near-duplicates of held-out text"
+    ) in said
+    monkeypatch.setattr("trainer.prepare.VIEWS", ())
+    assert replace(data).key("c") != data.key("c")
 
 
 def test_paragraphs_keep_sentences_and_drop_code_and_tables() -> None:
@@ -164,3 +267,22 @@ def test_shards_of_another_tokenizer_or_size_are_refused(tmp_path: Path) -> None
         open_shard(tmp_path / "train", tokenizer)
     with pytest.raises(ValueError, match="too few for one row of 4096"):
         write_shard(tmp_path / "short", TEXTS[:2], tokenizer, 4096)
+
+
+def test_a_corpus_that_comes_split_keeps_its_split(tmp_path: Path) -> None:
+    words = [f"word{i} and then some more of it, number {i}, in a sentence of its own" for i in range(12)]
+    for name, texts in (("train", words[:9]), ("val", words[8:])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts), "utf-8")
+    corpus = Corpus("c", "jsonl", str(tmp_path / "train.jsonl"), validation=str(tmp_path / "val.jsonl"))
+    assert corpus.faults() == []
+    split = split_documents(corpus, 0.5)
+    assert set(split.validation) == set(words[8:])
+    assert words[8] not in split.train  # stood on both sides
+    assert split.duplicates == 1
+    before = corpus.state()
+    (tmp_path / "val.jsonl").write_text(json.dumps({"text": "another"}), "utf-8")
+    assert corpus.state() != before
+    assert "does not exist" in "".join(replace(corpus, validation=str(tmp_path / "none.jsonl")).faults())
+    assert Corpus("c", "builtin", "prose", validation="x").faults() == [
+        "corpus c: validation means nothing for kind builtin"
+    ]

@@ -3,20 +3,22 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from trainer.loop import DivergedError, Measurement, Resume, train
-from trainer.mixture import Mixture
+from trainer.loop import DivergedError, Measurement, Resume, Snapshots, Start, train
+from trainer.mixture import Mixture, Phase
 from trainer.model import Transformer
+from trainer.schedule import Constant, Cosine
 from trainer.shards import Shard, open_shard, write_shard
 from trainer.sizes import Size
-from trainer.spec import Training
 from trainer.tokenizer import train_tokenizer
+from trainer.training import Training
 
-TRAINING = Training(16 * 4 * 30, 16, 4, 3e-3, "cosine", 128, evaluations=5, first_evaluation=128, validation_rows=8)
+TRAINING = Training(16 * 4 * 30, 16, 4, 3e-3, Cosine(128), evaluations=5, first_evaluation=128, validation_rows=8)
 
 
 @pytest.fixture
@@ -34,9 +36,9 @@ def run(
 ) -> tuple[Transformer, Iterator[Measurement]]:
     model = Transformer(Size(32), 280, 16, seed)
     counts = {name: shard.header.rows for name, shard in sources.items()}
-    stream = Mixture({"general": 0.7, "code": 0.3}, counts, training.steps * training.batch, 5)
+    stream = Mixture((Phase(0, {"general": 0.7, "code": 0.3}),), counts, training.steps * training.batch, 5)
     validation = {name: torch.from_numpy(shard.rows(list(range(8)))) for name, shard in sources.items()}
-    return model, train(model, stream, sources, validation, training, resume)
+    return model, train(model, stream, sources, validation, training, resume=resume)
 
 
 def test_losses_fall_and_measurements_are_where_they_should_be(sources: dict[str, Shard]) -> None:
@@ -75,11 +77,52 @@ def test_an_interrupted_run_goes_on_bitwise_as_if_nothing_had_happened(
         assert torch.equal(one, two)
 
 
+def test_a_run_stopped_after_its_last_step_measures_its_end_again(tmp_path: Path, sources: dict[str, Shard]) -> None:
+    resume = Resume(tmp_path / "checkpoint.pt", "id")
+    _, whole = run(sources, resume=resume)
+    expected = list(whole)
+    _, again = run(sources, resume=resume, seed=2)
+    assert list(again) == expected[-1:]
+
+
+def test_a_branch_that_changes_nothing_is_the_trunk_bitwise(tmp_path: Path, sources: dict[str, Shard]) -> None:
+    training = replace(TRAINING, schedule=Constant(128))
+    counts = {name: shard.header.rows for name, shard in sources.items()}
+    stream = Mixture((Phase(0, {"general": 0.75, "code": 0.25}),), counts, 120, 5)
+    trunk = Transformer(Size(32), 280, 16, 1)
+    kept = Snapshots("trunk", {12: tmp_path / "state.pt"})
+    list(train(trunk, stream, sources, {}, training, snapshots=kept))
+    branch = Transformer(Size(32), 280, 16, 9)
+    rest = replace(training, tokens=18 * 64, schedule=Constant(0))
+    # 48 rows are a whole number of periods of the mixture, so that its pattern goes on as the trunk's does
+    on = Mixture((Phase(0, {"general": 0.75, "code": 0.25}),), counts, 72, 5, before=(stream, 48))
+    assert [on.at(i) for i in range(120)] == [stream.at(i) for i in range(120)]
+    validation = {"general": torch.from_numpy(sources["general"].rows([0, 1, 2]))}
+    points = list(train(branch, on, sources, validation, rest, Start(12 * 64, tmp_path / "state.pt", "trunk")))
+    assert [p.tokens for p in points][:2] == [12 * 64, 12 * 64 + 64 * rest.evaluation_steps()[0]]
+    assert points[-1].lr_sum == pytest.approx(sum(training.lr * training.multiplier(64 * (i + 1)) for i in range(30)))
+    for one, two in zip(trunk.parameters(), branch.parameters(), strict=True):
+        assert torch.equal(one, two)
+    other = train(branch, on, sources, {}, rest, Start(12 * 64, tmp_path / "state.pt", "other"))
+    with pytest.raises(ValueError, match="state of trunk, not of other"):
+        next(other)
+
+
+def test_a_run_can_be_stopped_early_on_its_own_schedule(sources: dict[str, Shard]) -> None:
+    _, measured = run(sources)
+    expected = [p for p in measured if p.tokens <= 64 * 10]
+    model = Transformer(Size(32), 280, 16, 1)
+    counts = {name: shard.header.rows for name, shard in sources.items()}
+    stream = Mixture((Phase(0, {"general": 0.7, "code": 0.3}),), counts, 120, 5)
+    validation = {name: torch.from_numpy(shard.rows(list(range(8)))) for name, shard in sources.items()}
+    assert list(train(model, stream, sources, validation, TRAINING, until=10)) == expected
+
+
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, sources: dict[str, Shard]) -> None:
     _, measured = run(sources, resume=Resume(tmp_path / "checkpoint.pt", "one"))
     list(measured)
     _, other = run(sources, resume=Resume(tmp_path / "checkpoint.pt", "two"))
-    with pytest.raises(ValueError, match="checkpoint of one, not of two"):
+    with pytest.raises(ValueError, match="state of one, not of two"):
         next(other)
 
 

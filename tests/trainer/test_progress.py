@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from trainer.bases import BaseSpec
 from trainer.progress import Progress, duration
-from trainer.spec import BaseSpec, Training
+from trainer.schedule import Constant
+from trainer.training import Training
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ def test_durations_read_well(seconds: float, text: str) -> None:
 def test_time_left_is_in_proportion_to_the_work_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    training = Training(6400, 16, 4, 1e-3, "constant", 64, first_evaluation=64)
+    training = Training(6400, 16, 4, 1e-3, Constant(64), first_evaluation=64)
     small, large = (BaseSpec(width, 280, "general", "key", 0, training) for width in (32, 64))
     written = io.StringIO()
     progress = Progress(Console(file=written, width=200))

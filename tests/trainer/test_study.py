@@ -69,7 +69,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path, study_content: dict[str, A
         "bases[1]: base run: size: the width must be a multiple of 32, got 33; try 32",
         "runs[0]: missing ratio",
         "runs[1]: expected keys and values, got 'none'",
-        "training: schedule: expected one of constant, cosine, got 'linear'",
+        "schedule: expected {kind: ..., warmup_tokens: ...} with kind one of constant, cosine, wsd",
     ):
         assert told in str(refused.value)
 
@@ -130,3 +130,91 @@ def test_yaml_as_people_write_it(tmp_path: Path, study_content: dict[str, Any], 
         read_study(path)
     with pytest.raises(ValueError, match="no such file"):
         read_study(tmp_path / "none.yaml")
+
+
+ANNEAL = {"tokens": 128, "schedule": {"kind": "wsd", "decay_tokens": 128}}
+
+
+def test_a_run_may_have_several_sources_phases_and_limits(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["corpora"]["notes"] = {"text": "general"}
+    del study_content["grid"]
+    study_content["runs"] = [
+        {
+            "size": 32,
+            "domain": "code",
+            "mixes": [
+                {"start": 0, "shares": {"general": 0.9, "code": 0.1}},
+                {"start": 320, "shares": {"general": 0.5, "code": 0.3, "notes": 0.2}},
+            ],
+            "optimizer": "keep",
+            "orders": {"general": "original"},
+            "limits": {"code": 160},
+            "max_epochs": {"code": "1e1"},
+            "schedule": {"kind": "infinite", "warmup_tokens": 64, "cooldown_tokens": 64, "anneal_tokens": 128},
+        }
+    ]
+    study = parse_study(study_content, tmp_path)
+    [run] = study.runs
+    assert [mix.start for mix in run.mixes] == [0, 320]
+    assert run.ratio == pytest.approx(0.2)
+    assert run.corpora == ["general", "code", "notes"] == study.corpora
+    assert (run.optimizer, run.limits, run.max_epochs) == ("keep", {"code": 160}, {"code": 10.0})
+    assert run.training.schedule.kind == "infinite"
+
+
+def test_branches_start_from_chosen_runs_at_every_point(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["branches"] = [{"from": {"ratios": [0.3, 1]}, "at": [320, 640], **ANNEAL}]
+    study = parse_study(study_content, tmp_path)
+    branches = [run for run in study.runs if run.trunk is not None]
+    assert [(b.trunk.ratio, b.at) for b in branches if b.trunk] == [(0.3, 320), (0.3, 640), (1, 320), (1, 640)]
+    for branch in branches:
+        assert branch.trunk in study.runs
+        assert branch.training.lr == 1e-3  # what the trunk had reached
+        assert branch.training.batch == 4
+        assert branch.mixes[0].shares == branch.trunk.mixes[0].shares
+        assert branch.start_tokens == branch.at
+
+
+def test_leaving_out_one_source_at_a_time(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["corpora"]["notes"] = {"text": "general"}
+    shares = {"general": 0.5, "code": 0.3, "notes": 0.2}
+    mixes = [{"start": 0, "shares": shares}]
+    study_content["branches"] = [
+        {"from": {"ratios": [0.3]}, "at": [320], "mixes": mixes, "leave_one_out": True, **ANNEAL}
+    ]
+    study = parse_study(study_content, tmp_path)
+    found = [run.mixes[0].shares for run in study.runs if run.trunk is not None]
+    assert found[0] == shares
+    assert [set(shares) - set(left) for left in found[1:]] == [{"general"}, {"code"}, {"notes"}]
+    assert found[2] == pytest.approx({"general": 5 / 7, "notes": 2 / 7})
+
+
+@pytest.mark.parametrize(
+    ("branch", "told"),
+    [
+        ({"from": {"ratios": [0.7]}, "at": [320], **ANNEAL}, "branches[0].from: no run of this study is chosen"),
+        ({"at": [], **ANNEAL}, "branches[0].at: expected tokens"),
+        ({"at": [100], **ANNEAL}, "at: expected a multiple of a step of 64"),
+        ({"at": [320]}, "branches[0]: missing tokens, schedule"),
+        ({"at": [320], "until": 3, **ANNEAL}, "unknown key 'until'"),
+        ({"at": [320], "ratio": 0.5, "mixes": [], **ANNEAL}, "expected either ratio or mixes"),
+        ({"at": [320], "mixes": [{"start": 0, "shares": {"law": 1}}], **ANNEAL}, "no corpus 'law'"),
+        ({"at": [320], "leave_one_out": 1, **ANNEAL}, "leave_one_out: expected true or false, got 1"),
+    ],
+)
+def test_faults_of_branches(tmp_path: Path, study_content: dict[str, Any], branch: dict[str, Any], told: str) -> None:
+    study_content["branches"] = [branch]
+    with pytest.raises(ValueError) as refused:
+        parse_study(study_content, tmp_path)
+    assert told in str(refused.value)
+
+
+def test_paths_may_name_the_environment(
+    tmp_path: Path, study_content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study_content["corpora"]["code"] = {"text": "${SOMEWHERE}/code", "validation": "$SOMEWHERE/general"}
+    with pytest.raises(ValueError, match="names an environment variable that is not set"):
+        parse_study(study_content, tmp_path)
+    monkeypatch.setenv("SOMEWHERE", str(tmp_path))
+    corpus = parse_study(study_content, tmp_path).data.corpora["code"]
+    assert (corpus.source, corpus.validation) == (str(tmp_path / "code"), str(tmp_path / "general"))

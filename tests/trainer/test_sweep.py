@@ -4,23 +4,30 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from bayescpt.schema import COLUMNS, CONSTANT_IN_RUN, KEY
 from trainer.__main__ import main
 from trainer.execute import execute
-from trainer.files import read_json
+from trainer.files import read_json, write_json
+from trainer.launch.base import Launcher, State
+from trainer.launch.claim import claim
 from trainer.prepare import prepare
-from trainer.records import Record
-from trainer.study import parse_study, read_study
-from trainer.sweep import keep_memory
+from trainer.progress import Progress
+from trainer.records import FINISHED, Record
+from trainer.spec import Spec
+from trainer.study import Study, parse_study, read_study
+from trainer.sweep import sweep
 
 Writer = Callable[[dict[str, Any]], Path]
 
@@ -97,7 +104,7 @@ def test_runs_of_a_failed_base_fail_with_it(tmp_path: Path, study_content: dict[
     assert main(["sweep", str(path), "--out", str(out), "--workers", "1"]) == 1
     study = read_study(path)
     assert "100000 wanted" in Record(out, study.bases[0]).reason()
-    assert all("its base" in Record(out, run).reason() for run in study.runs)
+    assert all("it starts from, base-" in Record(out, run).reason() for run in study.runs)
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_rows_of_an_undisturbed_one(
@@ -190,8 +197,175 @@ def test_the_command_line_refuses_with_status_2(
     assert "metrics" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
-def test_the_allocator_takes_its_settings() -> None:
-    import platform
+def test_a_dry_run_tells_repetition_and_time_once_they_are_known(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = write_study(study_content), tmp_path / "out"
+    assert main(["sweep", str(path), "--out", str(out), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert "code not prepared yet" in printed
+    assert "time unknown until a run of that size is finished" in printed
+    assert main(["sweep", str(path), "--out", str(out), "--workers", "2"]) == 0
+    study_content["grid"]["ratios"] = [0, 0.3, 1, 0.5]
+    write_study(study_content)
+    capsys.readouterr()
+    before = {file for file in out.rglob("*") if file.is_file()}
+    assert main(["sweep", str(path), "--out", str(out), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert {file for file in out.rglob("*") if file.is_file()} == before
+    assert "5 runs, 3,200 tokens" in printed
+    assert "4 already trained; 1 runs" in printed
+    study = read_study(path)
+    half = next(line for line in printed.splitlines() if line.startswith("code-w32-r0.5"))
+    rows = read_json(study.data.shard_path(out, "code", "train").with_suffix(".json"))["rows"]
+    assert f"code {20 / rows:.2f} x" in half
+    assert half.endswith(" s")
+    assert "one after another" in printed
 
-    assert keep_memory() == (platform.libc_ver()[0] == "glibc")
+
+def test_a_changed_setting_under_the_same_name_is_refused(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study_content["grid"]["ratios"] = [0.3]
+    path, out = write_study(study_content), tmp_path / "out"
+    command = ["sweep", str(path), "--out", str(out), "--workers", "1"]
+    assert main(command) == 0
+    table = (out / "rows.parquet").read_bytes()
+
+    def refused(*told: str) -> None:
+        assert main(command) == 2
+        err = capsys.readouterr().err
+        assert all(text in err for text in told), err
+        assert (out / "rows.parquet").read_bytes() == table
+
+    # the base of a size
+    study_content["bases"][0]["lr"] = 1e-3
+    write_study(study_content)
+    refused("base-w32-s0: training.lr: 0.003 there, 0.001 here", "choose another folder")
+    del study_content["bases"][0]["lr"]
+    # what the rows are made of
+    study_content["validation_share"] = 0.3
+    write_study(study_content)
+    refused("validation_share: 0.25 there, 0.3 here")
+    study_content["validation_share"] = 0.25
+    write_study(study_content)
+    # the text of a corpus, at once and in the middle of a sweep's life
+    text = tmp_path / "code" / "000.txt"
+    before = text.read_text("utf-8")
+    text.write_text("changed", "utf-8")
+    refused("corpora.code")
+    text.write_text(before, "utf-8")
+    # the folder of a run
+    run = Record(out, read_study(path).runs[0])
+    spec = read_json(run.folder / "spec.json")
+    spec["training"]["lr"] = 5.0
+    write_json(run.folder / "spec.json", spec)
+    refused("training.lr: 5.0 there, 0.001 here")
+    spec["training"]["lr"] = 1e-3
+    write_json(run.folder / "spec.json", spec)
+    # more runs are no change
+    study_content["grid"]["ratios"] = [0.3, 0.5]
+    write_study(study_content)
+    assert main(command) == 0
+    assert pd.read_parquet(out / "rows.parquet")["run"].nunique() == 2
+
+
+class Scripted(Launcher[str]):
+    """Tells of every run the states that a test has written down, and trains nothing."""
+
+    script: ClassVar[dict[str, list[State]]] = {}
+    log: ClassVar[list[tuple[str, str]]] = []
+    waits: ClassVar[int] = 0
+
+    def submit(self, spec: Spec) -> str:
+        self.log.append(("submit", spec.run_id))
+        return spec.run_id
+
+    def poll(self, handle: str) -> State:
+        states = self.script[handle]
+        if not states:
+            raise KeyboardInterrupt
+        return states.pop(0)
+
+    def cancel(self, handle: str) -> None:
+        self.log.append(("cancel", handle))
+
+    def close(self) -> None:
+        self.log.append(("close", ""))
+
+    def wait(self) -> None:
+        Scripted.waits += 1
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def scripted(
+    tmp_path: Path, study_content: dict[str, Any]
+) -> tuple[Study, Callable[[dict[str, list[State]]], dict[str, str]]]:
+    """A study of one base and one run, and how to sweep it with states as they are written down."""
+    study_content["grid"]["ratios"] = [0.3]
+    study = parse_study(study_content, tmp_path)
+
+    def run(script: dict[str, list[State]]) -> dict[str, str]:
+        Scripted.script, Scripted.log, Scripted.waits = script, [], 0
+        return sweep(study, tmp_path / "out", partial(Scripted, None), Progress(Console(quiet=True)))
+
+    return study, run
+
+
+DONE, LOST = State("done"), State("lost", reason="gone")
+
+
+def test_a_lost_run_is_submitted_again_while_it_gets_further(scripted: Any, tmp_path: Path) -> None:
+    study, run = scripted
+    base, only = study.bases[0].run_id, study.runs[0].run_id
+    further = [state for tokens in (64, 128, 192, 256, 320) for state in (State("running", tokens), LOST)]
+    assert run({base: [LOST, LOST, LOST, DONE], only: [*further, DONE]}) == {}
+    assert Scripted.log.count(("submit", base)) == 4
+    assert Scripted.log.count(("submit", only)) == 6
+    assert ("cancel", only) not in Scripted.log
+    assert Scripted.log[-1] == ("close", "")
+
+
+def test_a_run_that_is_lost_at_the_same_point_fails_with_those_that_start_from_it(
+    scripted: Any, tmp_path: Path
+) -> None:
+    study, run = scripted
+    failed = run({study.bases[0].run_id: [State("running", 64), LOST] * 9})
+    assert set(failed) == {spec.run_id for spec in study.specs}
+    assert "lost its process 4 times at the same point, the last time: gone" in failed[study.bases[0].run_id]
+    for spec in study.specs:
+        record = Record(tmp_path / "out", spec)
+        assert record.status() == "failed"
+        assert read_json(record.folder / "spec.json")["run_id"] == spec.run_id
+
+
+def test_an_interrupted_sweep_cancels_what_it_has_submitted(scripted: Any) -> None:
+    study, run = scripted
+    base = study.bases[0].run_id
+    with pytest.raises(KeyboardInterrupt):
+        run({base: [State("running", 64)]})
+    assert Scripted.log == [("submit", base), ("cancel", base), ("close", "")]
+
+
+def test_a_run_that_another_process_executes_is_waited_for_and_not_doubled(scripted: Any, tmp_path: Path) -> None:
+    study, run = scripted
+    base, only = study.bases[0], study.runs[0]
+    record = Record(tmp_path / "out", base)
+    held = threading.Event()
+
+    def other() -> None:
+        with claim(record.folder):
+            held.set()
+            deadline = time.monotonic() + 60
+            while Scripted.waits < 5 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            write_json(record.folder / "provenance.json", {"status": FINISHED})
+
+    Scripted.waits = 0
+    thread = threading.Thread(target=other)
+    thread.start()
+    held.wait(10)
+    assert run({only.run_id: [DONE]}) == {}
+    thread.join()
+    assert [entry for entry in Scripted.log if entry[0] == "submit"] == [("submit", only.run_id)]

@@ -1,0 +1,125 @@
+"""Several processes train one model: the samples of one process, its losses, and states that either can take up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from trainer.backend import Backend, join
+from trainer.execute import execute
+from trainer.prepare import prepare
+from trainer.records import FINISHED, Record
+from trainer.study import Study, parse_study, read_study
+
+TOLERANCE = 2e-5
+"""nats: sums of float32 in another order, over ten steps."""
+
+WORKER = """
+import json, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from trainer.backend import join
+from trainer.execute import execute
+from trainer.study import read_study
+path, out, stop = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+study = read_study(Path(path))
+
+class Stopped(Exception):
+    pass
+
+def tick(tokens):
+    if stop and tokens >= stop:
+        raise Stopped
+
+try:
+    execute(study.runs[0], study.data, out, tick, join("cpu"))
+except Stopped:
+    pass
+"""
+
+
+def torchrun(world: int, script: Path, *arguments: object) -> None:
+    """Run a script in several processes of this machine, over gloo."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture
+def study(tmp_path: Path, study_content: dict[str, Any]) -> Study:
+    study_content["grid"]["ratios"] = [0.3]
+    (tmp_path / "RUNS.yaml").write_text(yaml.safe_dump(study_content), "utf-8")
+    (tmp_path / "worker.py").write_text(WORKER, "utf-8")
+    return read_study(tmp_path / "RUNS.yaml")
+
+
+def folder(study: Study, out: Path) -> Path:
+    """A folder with packed rows and a trained base."""
+    prepare(study.data, out, study.corpora, lambda _: None)
+    execute(study.bases[0], study.data, out)
+    return out
+
+
+def rows(study: Study, out: Path) -> pd.DataFrame:
+    record = Record(out, study.runs[0])
+    assert record.status() == FINISHED
+    return pd.read_parquet(record.folder / "rows.parquet")
+
+
+def test_world_sizes_give_the_same_rows_and_take_up_each_others_states(tmp_path: Path, study: Study) -> None:
+    alone = folder(study, tmp_path / "1")
+    execute(study.runs[0], study.data, alone)
+    expected = rows(study, alone)
+    for world in (2, 4):
+        out = folder(study, tmp_path / str(world))
+        torchrun(world, tmp_path / "worker.py", tmp_path / "RUNS.yaml", out, 0)
+        found = rows(study, out)
+        same = [c for c in expected.columns if c not in ("loss", "loss_se")]
+        pd.testing.assert_frame_equal(found[same], expected[same])
+        assert (found["loss"] - expected["loss"]).abs().max() < TOLERANCE
+        provenance = json.loads((Record(out, study.runs[0]).folder / "provenance.json").read_text())
+        assert provenance["processes"] == world
+
+    # stopped with two processes, taken up by four, stopped again, and ended by one
+    out = folder(study, tmp_path / "changing")
+    for world, stop in ((2, 192), (4, 448)):
+        torchrun(world, tmp_path / "worker.py", tmp_path / "RUNS.yaml", out, stop)
+        assert Record(out, study.runs[0]).status() != FINISHED
+        assert list(Record(out, study.runs[0]).folder.glob("*.shards"))
+    execute(study.runs[0], study.data, out)
+    found = rows(study, out)
+    assert (found["loss"] - expected["loss"]).abs().max() < TOLERANCE
+    assert not list(Record(out, study.runs[0]).folder.glob("checkpoint*"))
+
+
+def test_rows_must_go_evenly_into_the_processes() -> None:
+    assert [list(Backend(rank=rank, world=2).own(8, 4)) for rank in (0, 1)] == [[8, 9], [10, 11]]
+    with pytest.raises(ValueError, match="batch: 4 rows do not go evenly into 3 processes"):
+        Backend(world=3).own(0, 4)
+
+
+def test_what_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="precision: expected one of float32, bfloat16, got 'half'"):
+        join("cpu", "half")
+    with pytest.raises(ValueError, match="device: expected cpu or cuda, got 'tpu'"):
+        join("tpu")
+
+
+def test_half_precision_follows_single_precision(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["grid"]["ratios"] = [0.3]
+    study = parse_study(study_content, tmp_path)
+    single, half = folder(study, tmp_path / "single"), folder(study, tmp_path / "half")
+    execute(study.runs[0], study.data, single)
+    execute(study.runs[0], study.data, half, backend=join("cpu", "bfloat16"))
+    difference = (rows(study, half)["loss"] - rows(study, single)["loss"]).abs()
+    assert 0 < difference.max() < 0.05
