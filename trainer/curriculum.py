@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trainer.mixture import shuffled
 
-RANDOM = "random"
+RANDOM = "shuffled"
 ORIGINAL = "original"
 ASCENDING = "ascending"
 DESCENDING = "descending"
@@ -65,7 +65,7 @@ class Order:
     """The order of the rows of one source.
 
     Args:
-        kind: ``random``: a permutation of its own for every epoch, the one that a mixture uses by itself;
+        kind: ``shuffled``: a permutation of its own for every epoch, the one that a mixture uses by itself;
             ``original``: the order in which they were read before, the same in the new run;
             ``ascending`` or ``descending``: by score, the same in every epoch, rows of equal score as they lie.
         source: name of the source; two sources of one run are permuted differently.

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bayescpt.schema import DOMAIN, GENERAL, Observation
 from trainer.backend import Backend, device_name
 from trainer.bases import Base, BaseSpec, CheckpointSpec
 from trainer.checkpoint import find_state, load_weights, save_weights
+from trainer.curriculum import SCORED, load_scores
 from trainer.files import derived_seed
 from trainer.loop import Measurement, Resume, Snapshots, Start, train
 from trainer.mixture import Mixture
@@ -22,6 +25,7 @@ from trainer.model import Transformer
 from trainer.prepare import TRAIN, VALIDATION, DataSpec, open_rows, open_tokenizer
 from trainer.pretrained import CausalModel, PretrainedTokenizer, load_pretrained, save_pretrained
 from trainer.records import Record
+from trainer.scores import write_scores
 from trainer.shards import Shard
 from trainer.snapshots import needed_by, snapshot_path, wanted
 from trainer.spec import RunSpec, Spec
@@ -94,9 +98,36 @@ def _open(spec: Spec, data: DataSpec, out: Path, backend: Backend) -> _Opened:
         name: _validation(open_rows(data, out, name, VALIDATION, tokenizer), training.validation_rows, name)
         for name in targets
     }
-    stream = stream_of(spec, {name: shard.header.rows for name, shard in sources.items()})
+    scores = {} if isinstance(spec, BaseSpec) else _scores(spec, sources, data, out, backend)
+    stream = stream_of(spec, {name: shard.header.rows for name, shard in sources.items()}, scores)
     model = _model(base)
     return _Opened(model, stream, sources, validation, _start(spec, data, out, model, backend), tokenizer)
+
+
+def _scores(
+    spec: RunSpec, sources: dict[str, Shard], data: DataSpec, out: Path, backend: Backend
+) -> dict[str, NDArray[np.float64]]:
+    """Perplexity under the base of every row of the sources that are read by it, kept beside the packed rows."""
+    found = {}
+    for name in (name for name, order in spec.orders.items() if order in SCORED):
+        path = data.shard_path(out, name, TRAIN).with_name(f"perplexity-{spec.base.run_id}.npy")
+        if backend.first and not path.exists():
+            model = _model(spec.base)
+            _load_base(spec.base, out, model)
+            write_scores(path, model.to(backend.device), sources[name])
+        backend.wait()
+        found[name] = load_scores(path, sources[name].header.rows)
+    return found
+
+
+def _load_base(base: Base, out: Path, model: nn.Module) -> None:
+    """The weights of a base run; a checkpoint's model has its own."""
+    if isinstance(base, CheckpointSpec):
+        return
+    weights = Record(out, base).weights
+    if not weights.exists():
+        raise ValueError(f"base {base.run_id} has no weights at {weights}; train it first")
+    load_weights(weights, model)
 
 
 def _model(base: Base) -> nn.Module:
@@ -115,12 +146,7 @@ def _start(spec: Spec, data: DataSpec, out: Path, model: nn.Module, backend: Bac
         return Start()
     needed = needed_by(spec)
     if needed is None:
-        if isinstance(spec.base, CheckpointSpec):
-            return Start()
-        weights = Record(out, spec.base).weights
-        if not weights.exists():
-            raise ValueError(f"base {spec.base.run_id} has no weights at {weights}; train it first")
-        load_weights(weights, model)
+        _load_base(spec.base, out, model)
         return Start()
     run, tokens = needed
     path = snapshot_path(out, run, tokens)

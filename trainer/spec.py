@@ -6,13 +6,10 @@ from dataclasses import dataclass, field
 
 from trainer.bases import Base, BaseSpec, CheckpointSpec
 from trainer.chairman import exact_shares
+from trainer.curriculum import KINDS, ORIGINAL
 from trainer.files import content_hash, derived_seed
 from trainer.settings import settings_of
 from trainer.training import Training, is_number, is_whole, raise_faults
-
-SHUFFLED = "shuffled"
-ORIGINAL = "original"
-"""Orders of a source: a permutation of the run's own, or the order in which the base read it."""
 
 RESET = "reset"
 KEEP = "keep"
@@ -47,7 +44,8 @@ class RunSpec:
         seed: seed of the data order.
         training: how it is trained; tokens and schedule of a branch count from its start.
         optimizer: ``reset``, or ``keep`` the state that the base ended with. A branch always keeps it.
-        orders: order of the rows of a corpus, where it is not ``shuffled``; ``original`` is that of the base.
+        orders: order of the rows of a corpus, where it is not ``shuffled``: ``original`` is that of the base,
+            ``ascending`` and ``descending`` are by perplexity under the base (see curriculum.py).
         limits: tokens of a corpus that may be used, where not all: a scarce domain, simulated.
         max_epochs: how often a corpus may be gone through, where that is limited.
         trunk: the run that a branch starts from.
@@ -87,9 +85,9 @@ class RunSpec:
         for what, given in (("orders", self.orders), ("limits", self.limits), ("max_epochs", self.max_epochs)):
             faults += [f"{what}: {name} is in no mix" for name in given if name not in names]
         for name, order in self.orders.items():
-            allowed = (SHUFFLED, ORIGINAL) if name == self.base.general else (SHUFFLED,)
+            allowed = [kind for kind in KINDS if kind != ORIGINAL or name == self.base.general]
             if order not in allowed:
-                faults.append(f"orders.{name}: expected {' or '.join(allowed)}, got {order!r}")
+                faults.append(f"orders.{name}: expected one of {', '.join(allowed)}, got {order!r}")
         faults += [
             f"limits.{name}: what is limited cannot be read in its original order"
             for name in self.limits

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.bases import BaseSpec
-from trainer.mixture import Mixture, Phase, shuffled
-from trainer.spec import ORIGINAL, Spec
+from trainer.curriculum import ORIGINAL, RANDOM, Order
+from trainer.mixture import Mixture, Phase
+from trainer.spec import RunSpec, Spec
 
 
 def usable_rows(spec: Spec, rows: dict[str, int]) -> dict[str, int]:
@@ -35,29 +37,36 @@ def usable_rows(spec: Spec, rows: dict[str, int]) -> dict[str, int]:
     return {**rows, **limited}
 
 
-def stream_of(spec: Spec, rows: dict[str, int]) -> Mixture:
+def stream_of(spec: Spec, rows: dict[str, int], scores: Mapping[str, NDArray[np.float64]] | None = None) -> Mixture:
     """The stream of a run, that of its trunk before it.
 
     Args:
         spec: the run.
         rows: rows that every source has.
+        scores: score of every row of the sources that are read by score.
     """
     training = spec.training
     total = training.steps * training.batch
     if isinstance(spec, BaseSpec):
         return Mixture((Phase(0, {spec.general: 1.0}),), rows, total, spec.stream_seed)
     rows = usable_rows(spec, rows)
-    base = spec.base
     orders = {
-        name: partial(_original, base, rows[name])
-        for name, order in spec.orders.items()
-        if order == ORIGINAL and isinstance(base, BaseSpec)
+        name: partial(_positions, _order(spec, name, kind, (scores or {}).get(name), rows[name]), rows[name])
+        for name, kind in spec.orders.items()
+        if kind != RANDOM
     }
-    before = None if spec.trunk is None else (stream_of(spec.trunk, rows), spec.start_tokens // training.length)
+    start = spec.start_tokens // training.length
+    before = None if spec.trunk is None else (stream_of(spec.trunk, rows, scores), start)
     phases = tuple(Phase(mix.start // training.length, mix.shares) for mix in spec.mixes)
     return Mixture(phases, rows, total, spec.stream_seed, before, orders, spec.max_epochs)
 
 
-def _original(base: BaseSpec, rows: int, epoch: int) -> NDArray[np.int64]:
-    """The order in which the base read its corpus: compute-equivalent replay (Ibrahim et al. 2024, section 4.2)."""
-    return shuffled(base.stream_seed, base.general, rows, epoch)
+def _order(spec: RunSpec, name: str, kind: str, scores: NDArray[np.float64] | None, rows: int) -> Order:
+    """How a source is read that is not shuffled; a limited source is scored as far as it may be read."""
+    if kind == ORIGINAL:
+        return Order(kind, name, read_by=(spec.base.stream_seed, name))
+    return Order(kind, name, None if scores is None else scores[:rows])
+
+
+def _positions(order: Order, rows: int, epoch: int) -> NDArray[np.int64]:
+    return order.positions(rows, epoch, seed=0)  # the seed is of shuffled orders, which the mixture makes itself

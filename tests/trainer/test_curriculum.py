@@ -79,10 +79,10 @@ def test_sources_and_seeds_are_permuted_differently() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("sideways", "web"), "expected one of random, original, ascending, descending, got 'sideways'"),
+        (("sideways", "web"), "expected one of shuffled, original, ascending, descending, got 'sideways'"),
         ((ASCENDING, "web"), "order of web: scores: ascending needs them, got none"),
-        ((RANDOM, "web", np.ones(3)), "scores: random has no use for them, got some"),
-        ((RANDOM, "web", None, (3, "web")), "read_by: random has no use for it"),
+        ((RANDOM, "web", np.ones(3)), "scores: shuffled has no use for them, got some"),
+        ((RANDOM, "web", None, (3, "web")), "read_by: shuffled has no use for it"),
         ((DESCENDING, "web", None, (3, "web")), "scores: .*; read_by: "),
         ((ASCENDING, "web", np.array([1.0, np.nan, np.inf])), r"got 2 that are not \(row 1: nan, row 2: inf\)"),
         ((ASCENDING, "web", np.ones((2, 2))), r"got shape \(2, 2\)"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -95,6 +96,26 @@ def test_replay_in_the_original_order_reads_what_the_base_read_first(
     base, run = stream_of(study.bases[0], rows), stream_of(study.runs[0], rows)
     replayed = [row for name, row in (run.at(i) for i in range(40)) if name == "general"]
     assert replayed == [base.at(i)[1] for i in range(20)]
+
+
+def test_a_curriculum_reads_what_the_base_finds_easy_first(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["grid"]["ratios"] = [0.5]
+    study_content["run"]["orders"] = {"code": "ascending"}
+    out = tmp_path / "out"
+    study = prepared(study_content, tmp_path, out)
+    trained(study, out, study.bases[0], study.runs[0])
+    path = study.data.shard_path(out, "code", TRAIN).with_name(f"perplexity-{study.bases[0].run_id}.npy")
+    scores = np.load(path)
+    stream = stream_of(study.runs[0], row_counts(study, out), {"code": scores})
+    read = [row for name, row in (stream.at(i) for i in range(40)) if name == "code"]
+    assert read == np.argsort(scores, kind="stable")[:20].tolist()
+    assert np.ptp(scores) > 1
+
+    study_content["run"]["orders"] = {"code": "descending"}
+    hard = prepared(study_content, tmp_path, out)
+    assert hard.runs[0].run_id != study.runs[0].run_id
+    first = stream_of(hard.runs[0], row_counts(study, out), {"code": scores})
+    assert next(row for name, row in (first.at(i) for i in range(2)) if name == "code") == int(np.argmax(scores))
 
 
 def test_a_scarce_domain_is_repeated_and_its_epochs_are_in_the_rows(

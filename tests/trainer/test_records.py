@@ -151,7 +151,10 @@ def test_a_run_names_every_fault() -> None:
         ({"mixes": (Mix(64, {"general": 1.0}),)}, "must start at 0 tokens"),
         ({"mixes": (Mix(0, {"general": 1.0}), Mix(70, {"general": 1.0}))}, "70 is not a multiple of a row"),
         ({"mixes": (Mix(0, {"general": 0.5, "law": 0.5}),)}, "no packed rows are named for law"),
-        ({"orders": {"code": "original"}}, "orders.code: expected shuffled, got 'original'"),
+        (
+            {"orders": {"code": "original"}},
+            "expected one of shuffled, ascending, descending, got 'original'",
+        ),
         ({"limits": {"law": 100}}, "limits: law is in no mix"),
         ({"limits": {"code": 3}}, "limits.code: expected a whole number of tokens, at least a row of 16"),
         ({"limits": {"general": 160}, "orders": {"general": "original"}}, "cannot be read in its original order"),
