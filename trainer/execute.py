@@ -29,6 +29,7 @@ from trainer.scores import write_scores
 from trainer.shards import Shard
 from trainer.snapshots import needed_by, snapshot_path, wanted
 from trainer.spec import RunSpec, Spec
+from trainer.steering import Steering
 from trainer.stream import stream_of
 from trainer.tokenizer import TextTokenizer
 
@@ -42,6 +43,7 @@ class _Opened:
     sources: dict[str, Shard]
     validation: dict[str, Tensor]
     start: Start
+    steering: Steering | None
     tokenizer: TextTokenizer
 
 
@@ -94,14 +96,21 @@ def _open(spec: Spec, data: DataSpec, out: Path, backend: Backend) -> _Opened:
     read = [spec.general] if isinstance(spec, BaseSpec) else spec.corpora
     sources = {name: open_rows(data, out, name, TRAIN, tokenizer) for name in read}
     targets = [spec.general] if isinstance(spec, BaseSpec) else [base.general, spec.domain]
-    validation = {
-        name: _validation(open_rows(data, out, name, VALIDATION, tokenizer), training.validation_rows, name)
-        for name in targets
-    }
+    validation = {name: _held_out(spec, data, out, name, tokenizer) for name in targets}
     scores = {} if isinstance(spec, BaseSpec) else _scores(spec, sources, data, out, backend)
     stream = stream_of(spec, {name: shard.header.rows for name, shard in sources.items()}, scores)
     model = _model(base)
-    return _Opened(model, stream, sources, validation, _start(spec, data, out, model, backend), tokenizer)
+    steering = None
+    if isinstance(spec, RunSpec) and spec.topics is not None:
+        options = spec.topics.options(spec.mixes[0].shares)
+        topics = {name: _held_out(spec, data, out, name, tokenizer) for name in options.shares}
+        steering = Steering(options, Record(out, spec).folder / "topics.json", training.length, stream, topics)
+    start = _start(spec, data, out, model, backend)
+    return _Opened(model, stream, sources, validation, start, steering, tokenizer)
+
+
+def _held_out(spec: Spec, data: DataSpec, out: Path, name: str, tokenizer: TextTokenizer) -> Tensor:
+    return _validation(open_rows(data, out, name, VALIDATION, tokenizer), spec.training.validation_rows, name)
 
 
 def _scores(
@@ -169,6 +178,7 @@ def _replay(spec: Spec, tokens: int, path: Path, data: DataSpec, out: Path, back
         opened.start,
         snapshots=snapshots,
         until=steps,
+        steering=opened.steering,
         backend=backend,
     ):
         pass
@@ -230,6 +240,7 @@ def execute(
         opened.start,
         Resume(record.checkpoint, spec.run_id),
         Snapshots(spec.run_id, wanted(out, spec)),
+        steering=opened.steering,
         backend=backend,
         tick=tick,
     ):

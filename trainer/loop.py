@@ -20,6 +20,7 @@ from trainer.evaluate import Loss, evaluate
 from trainer.mixture import Mixture
 from trainer.optim import build_optimizer, optimizer_step
 from trainer.shards import Shard
+from trainer.steering import Steering
 from trainer.training import Training
 
 
@@ -110,6 +111,7 @@ def train(
     resume: Resume | None = None,
     snapshots: Snapshots | None = None,
     until: int | None = None,
+    steering: Steering | None = None,
     backend: Backend | None = None,
     tick: Callable[[int], None] = lambda tokens: None,
 ) -> Iterator[Measurement]:
@@ -128,6 +130,7 @@ def train(
         resume: where the checkpoint lies; None writes none.
         snapshots: states to keep for branches; None keeps none.
         until: steps after which to stop, where that is before the end; the schedule stays that of the whole run.
+        steering: decides shares along the run; its stream then takes the place of ``stream``.
         backend: where it computes; None is one process on the CPU in float32.
         tick: called with the tokens of this run seen after every step.
 
@@ -153,9 +156,10 @@ def train(
         broken = sorted(name for name, loss in losses.items() if not math.isfinite(loss.mean))
         if broken:
             raise DivergedError(f"validation loss on {', '.join(broken)} is not finite at step {step}")
-        shares = stream.realised(rows) if rows else None
+        read = stream if steering is None else steering.stream
+        shares = read.realised(rows) if rows else None
         tokens = start.tokens + step * training.step_tokens
-        return Measurement(tokens, area.previous, area.s1, area.s2, losses, shares, stream.epochs(rows))
+        return Measurement(tokens, area.previous, area.s1, area.s2, losses, shares, read.epochs(rows))
 
     def save(path: Path, run_id: str, step: int) -> None:
         save_state(path, run_id, step, model, optimizer, area, backend)
@@ -166,9 +170,14 @@ def train(
             yield measure(done)
     else:
         yield measure(0)
+    if steering is not None:
+        steering.take_up(done * training.step_tokens)
     saved = time.monotonic()
     model.train()
     for step in range(done, training.steps if until is None else until):
+        if steering is not None:
+            steering.update(step * training.step_tokens, lambda held: evaluate(model, held, backend), backend.first)
+            stream = steering.stream
         own = backend.own(first_row + step * training.batch, training.batch)
         rows = batch_at(stream, sources, own).to(backend.device)
         with backend.autocast():

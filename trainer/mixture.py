@@ -106,6 +106,10 @@ class Mixture:
                 "mixture: repeated too often: " + "; ".join(over) + "; lower the share or the tokens, or add text"
             )
 
+    def __len__(self) -> int:
+        """Rows of the whole stream, those before it among them."""
+        return len(self._chosen)
+
     def counts(self, prefix: int) -> dict[str, int]:
         """Rows that every source gave to the first ``prefix`` rows of the stream."""
         given = dict(zip(self._names, self._counts[prefix].tolist(), strict=True))

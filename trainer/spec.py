@@ -9,6 +9,7 @@ from trainer.chairman import exact_shares
 from trainer.curriculum import KINDS, ORIGINAL
 from trainer.files import content_hash, derived_seed
 from trainer.settings import settings_of
+from trainer.topics import TopicOptions
 from trainer.training import Training, is_number, is_whole, raise_faults
 
 RESET = "reset"
@@ -27,6 +28,37 @@ class Mix:
 
     start: int
     shares: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Shares that follow the perplexity of every corpus of the mix: see topics.py, where all of these are explained.
+
+    Args:
+        alpha: strength of an update.
+        normalise: how changes of perplexity are scaled.
+        interval_tokens: tokens between two updates, a multiple of a step.
+        weights: importance of every corpus.
+        floor: least share.
+        ceiling: largest share.
+    """
+
+    alpha: float
+    normalise: str
+    interval_tokens: int
+    weights: dict[str, float]
+    floor: float = 1e-6
+    ceiling: float = 1.0
+
+    def options(self, shares: dict[str, float]) -> TopicOptions:
+        """The controller's options for a run that starts with these shares.
+
+        Raises:
+            ValueError: naming every fault.
+        """
+        return TopicOptions(
+            shares, self.alpha, self.normalise, self.weights, self.interval_tokens, self.floor, self.ceiling
+        )
 
 
 @dataclass(frozen=True)
@@ -50,6 +82,7 @@ class RunSpec:
         max_epochs: how often a corpus may be gone through, where that is limited.
         trunk: the run that a branch starts from.
         at: the trunk's own tokens at which the branch starts.
+        topics: lets the shares follow what the model has learned; the mix is then that of the start.
         save: whether the trained model is kept: a run is measured, and most are not wanted after that.
     """
 
@@ -65,6 +98,7 @@ class RunSpec:
     max_epochs: dict[str, float] = field(default_factory=dict)
     trunk: RunSpec | None = None
     at: int = 0
+    topics: Topics | None = None
     save: bool = False
 
     def __post_init__(self) -> None:
@@ -80,6 +114,7 @@ class RunSpec:
                 faults.append("optimizer: a checkpoint comes without the state of its optimizer; expected reset")
         faults += self._mix_faults()
         faults += self._start_faults()
+        faults += self._topic_faults()
         names = {name for mix in self.mixes for name in mix.shares}
         faults += [f"data: no packed rows are named for {name}" for name in sorted(names - set(self.data))]
         for what, given in (("orders", self.orders), ("limits", self.limits), ("max_epochs", self.max_epochs)):
@@ -121,6 +156,22 @@ class RunSpec:
             except (ValueError, TypeError) as error:
                 faults.append(f"mixes at {mix.start}: {error}")
         return faults
+
+    def _topic_faults(self) -> list[str]:
+        if self.topics is None:
+            return []
+        if len(self.mixes) != 1 or self.trunk is not None:
+            return ["topics: a steered run has one mix, that of its start, and no trunk"]
+        try:
+            self.topics.options(self.mixes[0].shares)
+        except (ValueError, TypeError, AttributeError) as error:
+            return [str(error)]
+        if self.topics.interval_tokens % self.training.step_tokens:
+            return [
+                f"topics: interval_tokens: expected a multiple of a step of {self.training.step_tokens} tokens, "
+                f"got {self.topics.interval_tokens}"
+            ]
+        return []
 
     def _start_faults(self) -> list[str]:
         if self.optimizer not in (RESET, KEEP):

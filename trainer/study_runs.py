@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,11 +12,11 @@ from trainer.chairman import RESOLUTION
 from trainer.prepare import DataSpec
 from trainer.reading import Faults, number
 from trainer.schedule import read_schedule
-from trainer.spec import KEEP, Mix, RunSpec
+from trainer.spec import KEEP, Mix, RunSpec, Topics
 from trainer.training import Training
 
 TRAINING = tuple(f.name for f in fields(Training) if f.name != "length")
-SOURCES = ("optimizer", "orders", "limits", "max_epochs", "save")
+SOURCES = ("optimizer", "orders", "limits", "max_epochs", "topics", "save")
 GRID = ("sizes", "domains", "ratios", "seeds")
 CHOICE = {"sizes": "size", "domains": "domain", "ratios": "ratio", "seeds": "seed"}
 BRANCH = ("from", "at", "ratio", "mixes", "leave_one_out", *TRAINING)
@@ -116,6 +116,20 @@ def _mixes(where: str, entry: dict[str, Any], general: str, domain: Any, faults:
     return tuple(mixes) if len(faults) == before else None
 
 
+def _topics(where: str, value: Any, faults: Faults) -> Topics | None:
+    entry = faults.mapping(where, value, tuple(f.name for f in fields(Topics)))
+    missing = [f.name for f in fields(Topics) if f.default is MISSING and f.name not in entry]
+    if missing:
+        faults.append(f"{where}: missing {', '.join(missing)}; none of them has a published value")
+        return None
+    weights = {name: number(w) for name, w in faults.mapping(f"{where}.weights", entry.pop("weights")).items()}
+    return Topics(
+        weights=weights,
+        **{name: number(item) for name, item in entry.items() if name != "normalise"},
+        normalise=entry["normalise"],
+    )
+
+
 def _keys(where: str, names: list[str], data: DataSpec, faults: Faults) -> dict[str, str] | None:
     unknown = [name for name in names if not isinstance(name, str) or name not in data.corpora]
     faults.extend(f"{where}: no corpus {name!r}; there are {', '.join(data.corpora)}" for name in unknown)
@@ -139,6 +153,8 @@ def _run(where: str, value: Any, defaults: dict[str, Any], known: Known, faults:
     for name in ("orders", "limits", "max_epochs"):
         if name in sources:
             sources[name] = {k: number(v) for k, v in faults.mapping(f"{where}.{name}", sources[name]).items()}
+    if "topics" in sources:
+        sources["topics"] = _topics(f"{where}.topics", sources["topics"], faults)
     if not isinstance(sources.get("save", False), bool):
         faults.append(f"{where}: save: expected true or false, got {sources['save']!r}")
     mixing: dict[str, Any] = {name: entry.pop(name) for name in ("ratio", "mixes") if name in entry}
