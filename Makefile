@@ -3,6 +3,7 @@
 ## make install         only the virtual environment
 ## make lint, pytest    the two halves of make test
 ## make lock            resolve requirements.lock anew (needs uv)
+## make launchers      the launchers on clusters of this machine, and kill -9 at random moments
 ## make coverage-study  how often the intervals hold the truth on simulated studies
 ## make clean           remove environments, builds and caches; what the quickstart trained stays
 ##
@@ -21,7 +22,7 @@ HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.f
 MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
 NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py
 
-.PHONY: help install quickstart test lint pytest lock clean coverage-study
+.PHONY: help install quickstart test lint pytest launchers lock clean coverage-study
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -56,6 +57,9 @@ pytest: $(INSTALLED)
 	@if $(HAS_TORCH); then set -x; $(PYTEST); else \
 		echo "NOTE: no PyTorch in $(VENV) (requirements.lock has it for Python 3.11 only): the trainer's tests are left out"; \
 		set -x; $(PYTEST) $(NO_TRAINER); fi
+
+launchers: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(IN) pytest -m slow -q tests/trainer
 
 # In this order also under make -j: what lint finds takes seconds to learn.
 test: lint

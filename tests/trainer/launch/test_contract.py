@@ -23,7 +23,11 @@ from trainer.study import Study
 
 from .conftest import Start, final, longer, training, until
 
-pytestmark = pytest.mark.parametrize("name", LAUNCHERS)
+# Those that start clusters want a test process of their own (`make launchers`): Ray forks, which JAX forbids, and jobs
+# that share two cores with other tests miss their deadlines.
+pytestmark = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "local" else pytest.mark.slow) for name in LAUNCHERS]
+)
 
 
 def test_a_run_is_done_and_its_rows_are_those_of_a_run_in_this_process(

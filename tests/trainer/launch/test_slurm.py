@@ -32,6 +32,7 @@ def holder(folder: Path) -> int:
     return int(json.loads((folder / ".lock").read_text())["pid"])
 
 
+@pytest.mark.slow
 def test_a_preempted_job_is_requeued_and_goes_on_from_its_checkpoint(
     start: Start, study: Study, tmp_path: Path
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_preempted_job_is_requeued_and_goes_on_from_its_checkpoint(
     pd.testing.assert_frame_equal(rows, pd.read_parquet(Record(tmp_path / "here", base).folder / "rows.parquet"))
 
 
+@pytest.mark.slow
 def test_the_job_of_a_killed_driver_is_waited_for(
     tmp_path: Path, study_content: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
