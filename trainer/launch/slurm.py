@@ -7,6 +7,8 @@ a driver that is killed leaves its jobs at work, and the next one takes them ove
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +94,23 @@ class Work:
         return DelayedSubmission(self)
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Processes started inside hear SIGINT, by which submitit cancels the jobs of this machine.
+
+    A driver in the background of a shell ignores it, and what a process ignores its children ignore as well.
+    """
+    alone = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+    if not alone or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @dataclass
 class Job:
     """A run and its job at the cluster."""
@@ -135,7 +154,7 @@ class Slurm(Launcher[Job]):
         """Runs submitted inside become one array."""
         self._batch = []
         try:
-            with self._executor.batch():
+            with _interruptible(), self._executor.batch():
                 yield
             for job in self._batch:
                 self._note(job)
@@ -145,7 +164,8 @@ class Slurm(Launcher[Job]):
     def submit(self, spec: Spec) -> Job:
         """Queue a run."""
         work = Work(spec, self.data, self.out, self.options.cpus)
-        job = Job(spec, self._executor.submit(work))
+        with _interruptible():
+            job = Job(spec, self._executor.submit(work))
         self._submitted.append(job)
         if self._batch is None:
             self._note(job)

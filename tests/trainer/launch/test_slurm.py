@@ -166,3 +166,18 @@ def test_without_slurm_the_advice_is_to_run_here(study: Study, tmp_path: Path, m
     slurm = launcher_class("submitit")
     with pytest.raises(ValueError, match=r"srun.*--option cluster=local"):
         slurm(read_options("submitit", slurm.Options, []), study.data, tmp_path / "out", 1)
+
+
+@pytest.mark.slow
+def test_cancel_reaches_jobs_of_a_driver_that_ignores_interrupts(start: Start, study: Study, tmp_path: Path) -> None:
+    out, base = tmp_path / "out", longer(study.bases[0])
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        launcher = start("submitit", study, out)
+        handle = launcher.submit(base)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    until(lambda: training(out, base), "it has a checkpoint")
+    launcher.cancel(handle)
+    until(lambda: not claimed(Record(out, base).folder), "its claim is free", 30)
