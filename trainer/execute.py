@@ -178,7 +178,6 @@ def _replay(spec: Spec, tokens: int, path: Path, data: DataSpec, out: Path, back
         opened.start,
         snapshots=snapshots,
         until=steps,
-        steering=opened.steering,
         backend=backend,
     ):
         pass

@@ -184,6 +184,8 @@ class RunSpec:
             faults.append("trunk: a branch has the base, the domain and the seed of its trunk")
         if trunk.training.batch != self.training.batch:
             faults.append(f"batch: {self.training.batch}, but its trunk has {trunk.training.batch}")
+        if trunk.topics is not None:
+            faults.append("trunk: a steered run decides its stream as it goes, and no branch can read on from there")
         if self.optimizer != KEEP:
             faults.append("optimizer: a branch goes on with the state of its trunk; expected keep")
         if (trunk.orders, trunk.limits) != (self.orders, self.limits):

@@ -13,7 +13,7 @@ from trainer.bases import BaseSpec
 from trainer.files import atomic_path, content_hash, read_json, write_json
 from trainer.records import Record, check_row, collect
 from trainer.schedule import Constant, Cosine
-from trainer.spec import Mix, RunSpec
+from trainer.spec import Mix, RunSpec, Topics
 from trainer.training import Training
 
 TRAINING = Training(1024, 16, 4, 1e-3, Constant(64), first_evaluation=64)
@@ -26,6 +26,7 @@ def run_of(ratio: float, domain: str = "code", seed: int = 0, training: Training
 
 
 RUN = run_of(0.5)
+TOPICS = Topics(0.5, "maxabs", 64, {"general": 1.0, "code": 1.0})
 ROW = Observation(RUN.run_id, "code", 1, 0.5, 64, "general", 3.0, 0.1, BASE.run_id, 0, 1.0, 1e-3, 0.1, 0.0, 0.2)
 
 
@@ -148,6 +149,7 @@ def test_a_run_names_every_fault() -> None:
         ({"trunk": RUN, "at": 2048, "optimizer": "keep"}, "up to 1024, got 2048"),
         ({"trunk": RUN, "at": 64, "optimizer": "keep", "seed": 3}, "the seed of its trunk"),
         ({"trunk": RUN, "at": 64, "optimizer": "keep", "limits": {"code": 160}}, "as its trunk does"),
+        ({"trunk": replace(RUN, topics=TOPICS), "at": 64, "optimizer": "keep"}, "no branch can read on from there"),
         ({"mixes": (Mix(64, {"general": 1.0}),)}, "must start at 0 tokens"),
         ({"mixes": (Mix(0, {"general": 1.0}), Mix(70, {"general": 1.0}))}, "70 is not a multiple of a row"),
         ({"mixes": (Mix(0, {"general": 0.5, "law": 0.5}),)}, "no packed rows are named for law"),
