@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-FLOAT32 = "float32"
-BFLOAT16 = "bfloat16"
-PRECISIONS = (FLOAT32, BFLOAT16)
+from trainer.machine import AUTO, Machine
+from trainer.training import BFLOAT16, FLOAT32, PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -92,32 +91,27 @@ class Backend:
             dist.barrier()
 
 
-def join(device: str | None = None, precision: str | None = None, compiled: bool = False) -> Backend:
+def join(machine: Machine) -> Backend:
     """The backend of this process: alone, or one of those that ``torchrun`` started.
 
     Args:
-        device: ``cpu`` or ``cuda``; None takes a GPU where there is one.
-        precision: None is bfloat16 on hardware that has it, float32 elsewhere.
-        compiled: whether to compile the model.
+        machine: device and compilation.
 
     Raises:
         ValueError: for a device that is not there.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
-    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if machine.device == AUTO else machine.device
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError("device: cuda was asked for, but PyTorch sees no GPU here")
-    if kind not in ("cpu", "cuda"):
-        raise ValueError(f"device: expected cpu or cuda, got {kind!r}")
     place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0"))) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(place)
         torch.set_float32_matmul_precision("high")
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    half = kind == "cuda" and torch.cuda.is_bf16_supported()
-    return Backend(place, precision or (BFLOAT16 if half else FLOAT32), compiled, rank, world)
+    return Backend(place, compiled=machine.compile, rank=rank, world=world)
 
 
 def device_name(device: torch.device) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -208,13 +208,14 @@ def execute(
         data: corpora and tokenizer, prepared in ``out``.
         out: the folder of the study.
         tick: called with the tokens seen after every step.
-        backend: where it computes; None is one process on the CPU in float32. Of several processes, all call this.
+        backend: where it computes, in the precision of the spec; None is one process on the CPU. Of several
+            processes, all call this.
 
     Raises:
         DivergedError: if a loss is no longer finite.
         ValueError: if the base is not there, or the validation text is too short.
     """
-    backend = backend or Backend()
+    backend = replace(backend or Backend(), precision=spec.training.precision)
     opened = _open(spec, data, out, backend)
     record = Record(out, spec)
     base = spec if isinstance(spec, BaseSpec) else spec.base
@@ -222,7 +223,7 @@ def execute(
         "parameters": base.size.parameters(base.vocab),
         "threads": torch.get_num_threads(),
         "device": device_name(backend.device),
-        "precision": backend.precision,
+        "compiled": backend.compiled,
         "processes": backend.world,
         "tokenizer": opened.tokenizer.digest,
         "shards": {name: shard.header.fingerprint for name, shard in opened.sources.items()},

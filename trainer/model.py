@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.attention import causal_attention
 from trainer.sizes import HEAD_DIM, MLP_RATIO, Size
 
 ROPE_BASE = 10_000.0
@@ -46,7 +47,7 @@ class Attention(nn.Module):
         qk = rotate(qkv[:, :, : 2 * self.heads], cos_TD, sin_TD).transpose(1, 2)
         q, k = qk.chunk(2, dim=1)
         v = qkv[:, :, 2 * self.heads :].transpose(1, 2)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = causal_attention(q, k, v)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(rows, length, width))
         return out
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from trainer.schedule import Schedule
 
+FLOAT32 = "float32"
+BFLOAT16 = "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
+
 
 def raise_faults(what: str, faults: list[str]) -> None:
     """Raise one ValueError that names every fault, if there are any."""
@@ -39,6 +43,7 @@ class Training:
         evaluations: measurements after the start, geometrically spaced and therefore dense early.
         first_evaluation: tokens at the first of them.
         validation_rows: rows of every validation set.
+        precision: ``float32``, or ``bfloat16`` for matrix products with weights and optimizer kept in float32.
     """
 
     tokens: int
@@ -51,6 +56,7 @@ class Training:
     evaluations: int = 12
     first_evaluation: int = 4096
     validation_rows: int = 64
+    precision: str = FLOAT32
 
     def __post_init__(self) -> None:
         faults = [
@@ -69,6 +75,8 @@ class Training:
             value = getattr(self, name)
             if not is_number(value) or value < 0 or (open_low and value == 0):
                 faults.append(f"{name}: expected a number {'>' if open_low else '>='} 0, got {value!r}")
+        if self.precision not in PRECISIONS:
+            faults.append(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if not faults:
             step = self.batch * self.length
             if self.tokens % step:

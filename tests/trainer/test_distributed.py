@@ -110,16 +110,20 @@ def test_rows_must_go_evenly_into_the_processes() -> None:
 
 def test_what_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="precision: expected one of float32, bfloat16, got 'half'"):
-        join("cpu", "half")
-    with pytest.raises(ValueError, match="device: expected cpu or cuda, got 'tpu'"):
-        join("tpu")
+        Backend(precision="half")
+    with pytest.raises(ValueError, match="device: expected one of auto, cpu, cuda, got 'tpu'"):
+        Machine("tpu")
 
 
 def test_half_precision_follows_single_precision(tmp_path: Path, study_content: dict[str, Any]) -> None:
     study_content["grid"]["ratios"] = [0.3]
-    study = parse_study(study_content, tmp_path)
-    single, half = folder(study, tmp_path / "single"), folder(study, tmp_path / "half")
-    execute(study.runs[0], study.data, single)
-    execute(study.runs[0], study.data, half, backend=join("cpu", "bfloat16"))
-    difference = (rows(study, half)["loss"] - rows(study, single)["loss"]).abs()
-    assert 0 < difference.max() < 0.05
+    single = parse_study(study_content, tmp_path)
+    study_content["run"]["precision"] = "bfloat16"
+    half = parse_study(study_content, tmp_path)
+    assert half.runs[0].run_id != single.runs[0].run_id
+    found = []
+    for study in (single, half):
+        out = folder(study, tmp_path / study.runs[0].training.precision)
+        execute(study.runs[0], study.data, out)
+        found.append(rows(study, out)["loss"])
+    assert 0 < (found[1] - found[0]).abs().max() < 0.05

@@ -17,6 +17,7 @@ from typing import ClassVar
 from trainer.launch.base import POLL_SECONDS, Launcher, State
 from trainer.launch.options import require_at_least
 from trainer.launch.perform import perform
+from trainer.machine import Machine
 from trainer.prepare import DataSpec
 from trainer.process import child, settle
 from trainer.spec import Spec
@@ -26,8 +27,8 @@ TICK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class LocalOptions:
-    """Options of the local launcher.
+class LocalOptions(Machine):
+    """Options of the local launcher, besides device and compile.
 
     Args:
         workers: processes, one thread each; by default one a core.
@@ -36,11 +37,12 @@ class LocalOptions:
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, {"workers": 1})
 
 
 def work(pipe: Connection) -> None:
-    """A worker process: takes data and folder, then specs until the pipe closes; answers with states."""
+    """A worker process: takes data, folder and machine, then specs until the pipe closes; answers with states."""
     # Ctrl-C reaches every process of the terminal; what it means for a run is for the driver to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settle(threads=1)
@@ -48,7 +50,8 @@ def work(pipe: Connection) -> None:
     import_module("trainer.execute")
     data: DataSpec
     out: Path
-    data, out = pipe.recv()
+    machine: Machine
+    data, out, machine = pipe.recv()
     while True:
         try:
             spec: Spec = pipe.recv()
@@ -66,7 +69,7 @@ def work(pipe: Connection) -> None:
                     # Where the kernel does not end this process with its driver, this does: not the run's failure.
                     raise SystemExit(1) from error
 
-        state = perform(spec, data, out, tick)
+        state = perform(spec, data, out, machine, tick)
         try:
             pipe.send(state)
         except BrokenPipeError:
@@ -80,7 +83,7 @@ class _Worker:
     busy: bool = False
 
     @classmethod
-    def start(cls, data: DataSpec, out: Path) -> _Worker:
+    def start(cls, data: DataSpec, out: Path, machine: Machine) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         # A worker of a killed driver would otherwise train on beside those of the next one, at half the speed.
@@ -88,7 +91,7 @@ class _Worker:
         process.start()
         theirs.close()
         with suppress(BrokenPipeError):
-            ours.send((data, out))
+            ours.send((data, out, machine))
         return cls(process, ours)
 
     def stop(self) -> None:
@@ -119,7 +122,7 @@ class Local(Launcher[Job]):
         super().__init__(options, data, out, count)
         self._size = min(options.workers, count)
         # All at once, so that the imports of one do not wait for the first run of another.
-        self._pool = [_Worker.start(data, out) for _ in range(self._size)]
+        self._pool = [_Worker.start(data, out, options) for _ in range(self._size)]
 
     @property
     def capacity(self) -> int:
@@ -132,7 +135,7 @@ class Local(Launcher[Job]):
         if worker is None:
             if len(self._pool) >= self._size:
                 raise RuntimeError(f"{spec.run_id}: all {self._size} workers are busy; submit no more than `capacity`")
-            worker = _Worker.start(self.data, self.out)
+            worker = _Worker.start(self.data, self.out, self.options)
             self._pool.append(worker)
         worker.busy = True
         # A worker that died while it had nothing to do is found by poll, like one that dies at work.

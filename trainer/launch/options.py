@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-_WORDS = {int: "a whole number", float: "a number", str: "text"}
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def _convert(text: str, kind: type[Any]) -> Any:
+    """ValueError where the text is no value of that kind."""
+    if kind is not bool:
+        return kind(text)
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
 
 
 def read_options(launcher: str, options: type[Any], texts: Iterable[str]) -> Any:
@@ -14,7 +23,7 @@ def read_options(launcher: str, options: type[Any], texts: Iterable[str]) -> Any
 
     Args:
         launcher: name for messages.
-        options: dataclass whose fields are int, float or str, all with defaults.
+        options: dataclass whose fields are int, float, bool or str, all with defaults.
         texts: ``key=value`` each.
 
     Raises:
@@ -34,7 +43,7 @@ def read_options(launcher: str, options: type[Any], texts: Iterable[str]) -> Any
             faults.append(f"{key}: given twice")
         else:
             try:
-                values[key] = hints[key](value)
+                values[key] = _convert(value, hints[key])
             except ValueError:
                 faults.append(f"{key}: expected {_WORDS[hints[key]]}, got {value!r}")
     if faults:

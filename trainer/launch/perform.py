@@ -12,6 +12,7 @@ from trainer.files import read_json
 from trainer.identity import keep_name
 from trainer.launch.base import State
 from trainer.launch.claim import ClaimedError, claim, remove_leftovers
+from trainer.machine import Machine
 from trainer.prepare import DataSpec
 from trainer.records import FAILED, FINISHED, Record, read_table
 from trainer.spec import Spec
@@ -24,6 +25,7 @@ def perform(
     spec: Spec,
     data: DataSpec,
     out: Path,
+    machine: Machine,
     tick: Callable[[int], None],
     interruptions: tuple[type[Exception], ...] = (),
 ) -> State:
@@ -35,10 +37,12 @@ def perform(
         spec: the run.
         data: corpora and tokenizer, prepared in ``out``.
         out: the folder of the study.
+        machine: what it is executed on.
         tick: called with the tokens seen after every step. What is no ``Exception`` passes through it and through
             here, and leaves the run as it would be after a kill.
         interruptions: errors that do the same.
     """
+    from trainer.backend import join
     from trainer.execute import execute
 
     record = Record(out, spec)
@@ -53,7 +57,7 @@ def perform(
                 return State("failed", reason=str(error))
             remove_leftovers(record.folder)
             try:
-                execute(spec, data, out, tick)
+                execute(spec, data, out, tick, join(machine))
             except interruptions:
                 raise
             except Exception as error:

@@ -15,6 +15,7 @@ from trainer.launch.base import Launcher, State
 from trainer.launch.claim import claimed
 from trainer.launch.options import require_at_least
 from trainer.launch.perform import ProgressFile, perform
+from trainer.machine import Machine
 from trainer.prepare import DataSpec
 from trainer.process import settle
 from trainer.records import Record
@@ -22,8 +23,8 @@ from trainer.spec import Spec
 
 
 @dataclass(frozen=True)
-class RayOptions:
-    """Options of the Ray launcher.
+class RayOptions(Machine):
+    """Options of the Ray launcher, besides device and compile.
 
     Args:
         address: of a cluster, ``auto`` for the one this machine belongs to; empty starts one here for this sweep.
@@ -37,12 +38,13 @@ class RayOptions:
     gpus: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, {"cpus": 1, "gpus": 0})
 
 
-def _work(spec: Spec, data: DataSpec, out: Path, threads: int) -> State:
+def _work(spec: Spec, data: DataSpec, out: Path, machine: Machine, threads: int) -> State:
     settle(threads)
-    return perform(spec, data, out, ProgressFile(Record(out, spec).folder))
+    return perform(spec, data, out, machine, ProgressFile(Record(out, spec).folder))
 
 
 @dataclass
@@ -78,7 +80,7 @@ class RayCluster(Launcher[Job]):
 
     def submit(self, spec: Spec) -> Job:
         """Queue a run."""
-        return Job(spec, self._task.remote(spec, self.data, self.out, self.options.cpus))
+        return Job(spec, self._task.remote(spec, self.data, self.out, self.options, self.options.cpus))
 
     def poll(self, handle: Job) -> State:
         """The result of the task if it has ended, else whether it holds the claim and how far it is."""

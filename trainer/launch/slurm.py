@@ -25,6 +25,7 @@ from trainer.launch.base import Launcher, State
 from trainer.launch.claim import claimed
 from trainer.launch.options import require_at_least
 from trainer.launch.perform import ProgressFile, perform, recorded
+from trainer.machine import Machine
 from trainer.prepare import DataSpec
 from trainer.process import settle
 from trainer.records import Record
@@ -40,8 +41,8 @@ LIVE = ("PENDING", "RUNNING", "REQUEUED", "COMPLETING", "CONFIGURING", "SUSPENDE
 
 
 @dataclass(frozen=True)
-class SlurmOptions:
-    """Options of the submitit launcher.
+class SlurmOptions(Machine):
+    """Options of the submitit launcher, besides device and compile.
 
     Args:
         cluster: ``slurm``, or ``local`` for plain processes on this machine.
@@ -65,6 +66,7 @@ class SlurmOptions:
     constraint: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, {"parallel": 0, "time": 1, "cpus": 1, "gpus": 0, "mem_gb": 0})
         if self.cluster not in CLUSTERS:
             raise ValueError(f"cluster: expected one of {', '.join(CLUSTERS)}, got {self.cluster!r}")
@@ -80,6 +82,7 @@ class Work:
     spec: Spec
     data: DataSpec
     out: Path
+    machine: Machine
     threads: int
 
     def __call__(self) -> str:
@@ -87,7 +90,7 @@ class Work:
         settle(self.threads)
         tick = ProgressFile(Record(self.out, self.spec).folder)
         # Raised by submitit's signal handler inside the run when it may not be requeued again.
-        return perform(self.spec, self.data, self.out, tick, (UncompletedJobError,)).kind
+        return perform(self.spec, self.data, self.out, self.machine, tick, (UncompletedJobError,)).kind
 
     def checkpoint(self) -> DelayedSubmission:
         """Called by submitit on preemption and at the time limit, before the job is requeued."""
@@ -163,7 +166,7 @@ class Slurm(Launcher[Job]):
 
     def submit(self, spec: Spec) -> Job:
         """Queue a run."""
-        work = Work(spec, self.data, self.out, self.options.cpus)
+        work = Work(spec, self.data, self.out, self.options, self.options.cpus)
         with _interruptible():
             job = Job(spec, self._executor.submit(work))
         self._submitted.append(job)
