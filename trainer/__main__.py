@@ -15,6 +15,7 @@ from trainer.forecast import forecast, summary
 from trainer.installed import BUILTIN
 from trainer.launch import LAUNCHERS, launcher_class
 from trainer.launch.options import read_options
+from trainer.machine import AUTO, DEVICES, Machine
 from trainer.progress import Progress
 from trainer.study import Study, read_study
 from trainer.sweep import StartLauncher, sweep
@@ -32,9 +33,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     many.add_argument("--workers", type=int, help="the same as --option workers=N: processes, one thread each")
     many.add_argument("--dry-run", action="store_true", help="print tokens, FLOPs, repetition and time, train nothing")
-    one = commands.add_parser("run", help="train the one run of a study, with its base")
+    one = commands.add_parser("run", help="train a study's runs one by one on the whole machine, or under torchrun")
     one.add_argument("study", type=Path, metavar="SPEC.yaml")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet")
+    one.add_argument("--device", choices=DEVICES, default=AUTO, help="default: a GPU where there is one")
+    one.add_argument("--compile", action="store_true", help="through torch.compile: faster, after a minute or so")
+    one.add_argument("--threads", type=int, help="of each process on a CPU; default: PyTorch's choice")
     worth = commands.add_parser("utility", help="what each source is worth: branches with one left out, compared")
     worth.add_argument("study", type=Path, metavar="RUNS.yaml")
     worth.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the finished sweep")
@@ -63,10 +67,30 @@ def _dry_run(study: Study, out: Path, console: Console) -> None:
 
 
 def _train(study: Study, out: Path, start: StartLauncher, console: Console) -> int:
-    failed = sweep(study, out, start, Progress(console))
+    return _said(sweep(study, out, start, Progress(console)))
+
+
+def _said(failed: dict[str, str]) -> int:
+    """The exit status of a training, its failures told."""
     for run_id, reason in failed.items():
         print(f"failed: {run_id}: {reason}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _run(study: Study, asked: argparse.Namespace, console: Console) -> int:
+    # Imported here, because no other command needs PyTorch in its own process.
+    from trainer.backend import join, leave
+    from trainer.process import settle
+    from trainer.together import train_together
+
+    if asked.threads is not None and asked.threads < 1:
+        raise ValueError(f"--threads: expected at least 1, got {asked.threads}")
+    settle(asked.threads)
+    backend = join(Machine(asked.device, asked.compile))
+    try:
+        return _said(train_together(study, asked.out, backend, Progress(console)))
+    finally:
+        leave()
 
 
 def _corpora(names: list[str], max_bytes: int, console: Console) -> int:
@@ -115,9 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.command == "utility":
             return _utility(study, asked.out, console)
         if asked.command == "run":
-            if len(study.runs) != 1:
-                raise ValueError(f"{asked.study}: expected one run, got {len(study.runs)}; `sweep` trains several")
-            return _train(study, asked.out, _launcher("local", ["workers=1"]), console)
+            return _run(study, asked, console)
         start = _launcher(
             asked.launcher, asked.option + ([] if asked.workers is None else [f"workers={asked.workers}"])
         )

@@ -85,6 +85,14 @@ class Backend:
         dist.all_gather(parts, values.contiguous())
         return torch.cat(parts)
 
+    def agree(self, yes: bool) -> bool:
+        """What the first process says; all of them call this."""
+        if self.world == 1:
+            return yes
+        said = torch.tensor([int(yes)], device=self.device)
+        dist.broadcast(said, src=0)
+        return bool(said.item())
+
     def wait(self) -> None:
         """Wait until every process is here."""
         if self.world > 1:
@@ -112,6 +120,12 @@ def join(machine: Machine) -> Backend:
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     return Backend(place, compiled=machine.compile, rank=rank, world=world)
+
+
+def leave() -> None:
+    """Take this process out of its group; the other processes do so too."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def device_name(device: torch.device) -> str:

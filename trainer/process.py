@@ -45,14 +45,15 @@ def die_with(parent: int) -> bool:
     return True
 
 
-def settle(threads: int) -> None:
-    """Prepare this process for training with so many threads.
+def settle(threads: int | None) -> None:
+    """Prepare this process for training with so many threads; None leaves that to PyTorch.
 
     One process a core and one thread each is best for small models: two threads in one process were slower.
     """
     import torch
 
-    torch.set_num_threads(threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
     keep_memory()
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.identity import check_name, keep_study
+from trainer.folder import ROWS, collect_tables, study_folder
 from trainer.launch.base import Launcher, State
-from trainer.launch.claim import ClaimedError, claimed, remove_leftovers
+from trainer.launch.claim import ClaimedError, claimed
 from trainer.launch.perform import forget_failure, measured_tokens, record_failure, recorded
 from trainer.prepare import DataSpec, prepare
 from trainer.progress import Progress
-from trainer.records import FINISHED, Record, collect
-from trainer.snapshots import want
+from trainer.records import FINISHED, Record
 from trainer.spec import Spec
 from trainer.study import Study
 
@@ -26,9 +23,6 @@ MOST_LOSSES = 3
 
 Preemption and kill -9 say nothing about a run, but one that takes all memory takes it every time.
 """
-
-LEFTOVER_SECONDS = 3600.0
-"""Age from which a temporary file in the folder of a run is taken for left behind."""
 
 StartLauncher = Callable[[DataSpec, Path, int], Launcher[Any]]
 """Takes the data, the folder of the study and the number of runs to come."""
@@ -61,27 +55,6 @@ class _Queue:
         return orphans
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold the folder for this process: two sweeps in one folder would submit the same runs twice."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f"{out}: another sweep is at work here; wait for it or choose another folder") from error
-        yield
-
-
-def _clean(out: Path) -> None:
-    """Delete what killed writers left; runs that are not trained again do not clean up after themselves."""
-    for folder in (out, out / "data", *(out / "data").glob("*/")):
-        remove_leftovers(folder)
-    for folder in (out / "runs").glob("*/"):
-        # A job of an earlier driver may be at work there.
-        remove_leftovers(folder, LEFTOVER_SECONDS)
-
-
 def sweep(study: Study, out: Path, start: StartLauncher, progress: Progress) -> dict[str, str]:
     """Train what is not yet trained and write ``rows.parquet`` (continual runs) and ``bases.parquet``.
 
@@ -99,12 +72,7 @@ def sweep(study: Study, out: Path, start: StartLauncher, progress: Progress) -> 
     """
     out = out.resolve()
     specs = list(study.specs)
-    with _locked(out):
-        keep_study(out, study)
-        for spec in specs:
-            check_name(Record(out, spec).folder, spec)
-        _clean(out)
-        want(out, specs)
+    with study_folder(out, study):
         finished = {spec.run_id for spec in specs if Record(out, spec).status() == FINISHED}
         queue = _Queue([spec for spec in specs if spec.run_id not in finished], finished)
         progress.begin(specs, finished)
@@ -118,9 +86,7 @@ def sweep(study: Study, out: Path, start: StartLauncher, progress: Progress) -> 
                 finally:
                     drive.stop()
         finally:
-            rows = collect(out, study.runs, "rows.parquet")
-            collect(out, study.bases, "bases.parquet")
-            progress.end(rows, out / "rows.parquet")
+            progress.end(collect_tables(out, study), out / ROWS)
     return queue.failed
 
 

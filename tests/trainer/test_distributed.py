@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from trainer.backend import Backend, join
+from trainer.backend import Backend
 from trainer.execute import execute
+from trainer.machine import Machine
 from trainer.prepare import prepare
-from trainer.records import FINISHED, Record
+from trainer.records import FAILED, FINISHED, Record
 from trainer.study import Study, parse_study, read_study
 
 TOLERANCE = 2e-5
@@ -28,6 +29,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from trainer.backend import join
+from trainer.machine import Machine
 from trainer.execute import execute
 from trainer.study import read_study
 path, out, stop = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -41,18 +43,19 @@ def tick(tokens):
         raise Stopped
 
 try:
-    execute(study.runs[0], study.data, out, tick, join("cpu"))
+    execute(study.runs[0], study.data, out, tick, join(Machine("cpu")))
 except Stopped:
     pass
 """
 
 
-def torchrun(world: int, script: Path, *arguments: object) -> None:
-    """Run a script in several processes of this machine, over gloo."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}", str(script)]
+def torchrun(world: int, *arguments: object, code: int = 0) -> str:
+    """Run a script, or a module after ``-m``, in several processes of this machine, over gloo; returns what it said."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == code, done.stderr[-3000:]
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -100,6 +103,30 @@ def test_world_sizes_give_the_same_rows_and_take_up_each_others_states(tmp_path:
     found = rows(study, out)
     assert (found["loss"] - expected["loss"]).abs().max() < TOLERANCE
     assert not list(Record(out, study.runs[0]).folder.glob("checkpoint*"))
+
+
+def test_the_command_trains_base_and_run_under_torchrun(tmp_path: Path, study: Study) -> None:
+    alone = folder(study, tmp_path / "1")
+    execute(study.runs[0], study.data, alone)
+    out = tmp_path / "2"
+    command = ("-m", "trainer", "run", tmp_path / "RUNS.yaml", "--out", out, "--device", "cpu")
+    torchrun(2, *command)
+    found = rows(study, out)
+    assert (found["loss"] - rows(study, alone)["loss"]).abs().max() < TOLERANCE
+    assert len(pd.read_parquet(out / "rows.parquet")) == len(found)
+    assert "2 already trained" in torchrun(2, *command)
+
+
+def test_a_run_that_diverges_in_several_processes_is_recorded(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["grid"]["ratios"] = [0.3]
+    study_content["run"]["lr"] = 1e30
+    (tmp_path / "RUNS.yaml").write_text(yaml.safe_dump(study_content), "utf-8")
+    study = read_study(tmp_path / "RUNS.yaml")
+    said = torchrun(2, "-m", "trainer", "run", tmp_path / "RUNS.yaml", "--out", tmp_path / "out", code=1)
+    assert "failed: code-w32-r0.3" in said
+    record = Record(tmp_path / "out", study.runs[0])
+    assert record.status() == FAILED
+    assert "is not finite" in record.reason() or "gradient norm" in record.reason()
 
 
 def test_rows_must_go_evenly_into_the_processes() -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+from torch.nn import functional as F
 
+from trainer.attention import explicit_attention
 from trainer.evaluate import evaluate
 from trainer.model import Transformer, rotary_table, rotate
 from trainer.sizes import HEAD_DIM, Size
@@ -42,6 +46,20 @@ def test_parameter_counts_by_group_are_those_of_the_module(width: int) -> None:
 def test_impossible_widths_are_refused(width: int) -> None:
     with pytest.raises(ValueError, match="width must be"):
         Size(width)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
+def test_written_out_attention_is_the_fused_one(dtype: torch.dtype, tolerance: float) -> None:
+    draw = torch.Generator().manual_seed(0)
+    q, k, v, weight = (torch.randn(2, 3, 17, 32, generator=draw).to(dtype) for _ in range(4))
+    found = []
+    for attend in (explicit_attention, partial(F.scaled_dot_product_attention, is_causal=True)):
+        inputs = [x.clone().requires_grad_() for x in (q, k, v)]
+        mixed = attend(*inputs)
+        (mixed * weight).sum().backward()
+        found.append([mixed, *(x.grad for x in inputs)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 def test_later_tokens_do_not_change_earlier_logits(model: Transformer) -> None:

@@ -21,30 +21,18 @@ TICK_SECONDS = 2.0
 """How often the progress file is written."""
 
 
-def perform(
-    spec: Spec,
-    data: DataSpec,
-    out: Path,
-    machine: Machine,
-    tick: Callable[[int], None],
-    interruptions: tuple[type[Exception], ...] = (),
-) -> State:
+def attempt(spec: Spec, out: Path, body: Callable[[], None], interruptions: tuple[type[Exception], ...] = ()) -> State:
     """Execute a run unless it is finished or another process is at it; a failure is a state, not an error.
 
     The record is written under the claim, so what a driver reads there is never undone by a late process.
 
     Args:
         spec: the run.
-        data: corpora and tokenizer, prepared in ``out``.
         out: the folder of the study.
-        machine: what it is executed on.
-        tick: called with the tokens seen after every step. What is no ``Exception`` passes through it and through
-            here, and leaves the run as it would be after a kill.
+        body: executes it. What it raises and is no ``Exception`` passes through here, and leaves the run as it would
+            be after a kill.
         interruptions: errors that do the same.
     """
-    from trainer.backend import join
-    from trainer.execute import execute
-
     record = Record(out, spec)
     try:
         with claim(record.folder):
@@ -57,7 +45,7 @@ def perform(
                 return State("failed", reason=str(error))
             remove_leftovers(record.folder)
             try:
-                execute(spec, data, out, tick, join(machine))
+                body()
             except interruptions:
                 raise
             except Exception as error:
@@ -67,6 +55,30 @@ def perform(
             return State("done", spec.training.tokens)
     except ClaimedError as error:
         return State("lost", reason=str(error))
+
+
+def perform(
+    spec: Spec,
+    data: DataSpec,
+    out: Path,
+    machine: Machine,
+    tick: Callable[[int], None],
+    interruptions: tuple[type[Exception], ...] = (),
+) -> State:
+    """One run in this process alone, by :func:`attempt`.
+
+    Args:
+        spec: the run.
+        data: corpora and tokenizer, prepared in ``out``.
+        out: the folder of the study.
+        machine: what it is executed on.
+        tick: called with the tokens seen after every step.
+        interruptions: errors that leave the run as it would be after a kill.
+    """
+    from trainer.backend import join
+    from trainer.execute import execute
+
+    return attempt(spec, out, lambda: execute(spec, data, out, tick, join(machine)), interruptions)
 
 
 def record_failure(out: Path, spec: Spec, reason: str) -> None:

@@ -25,6 +25,12 @@ def test_values_are_converted_and_every_fault_is_named() -> None:
     assert read_options("local", options, ["workers=3"]).workers == 3
     with pytest.raises(ValueError, match=r"workers: expected a whole number, got 'many'; 'x': expected key=value"):
         read_options("local", options, ["workers=many", "x"])
+    found = read_options("local", options, ["device=cpu", "compile=true"])
+    assert (found.device, found.compile) == ("cpu", True)
+    with pytest.raises(ValueError, match="compile: expected true or false, got 'yes'"):
+        read_options("local", options, ["compile=yes"])
+    with pytest.raises(ValueError, match="launcher local: device: expected one of auto, cpu, cuda, got 'tpu'"):
+        read_options("local", options, ["device=tpu"])
     with pytest.raises(ValueError, match="workers: given twice"):
         read_options("local", options, ["workers=1", "workers=2"])
     with pytest.raises(ValueError, match="launcher local: workers: expected at least 1, got 0"):
