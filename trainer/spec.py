@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from trainer.bases import Base, BaseSpec, CheckpointSpec
-from trainer.chairman import exact_shares
+from trainer.chairman import RESOLUTION, exact_shares
 from trainer.curriculum import KINDS, ORIGINAL
 from trainer.files import content_hash, derived_seed
 from trainer.settings import settings_of
@@ -32,15 +34,15 @@ class Mix:
 
 @dataclass(frozen=True)
 class Topics:
-    """Shares that follow the perplexity of every corpus of the mix: see topics.py, where all of these are explained.
+    """Shares of the first mix that follow the perplexity of its topics: see topics.py, where these are explained.
 
     Args:
         alpha: strength of an update.
         normalise: how changes of perplexity are scaled.
         interval_tokens: tokens between two updates, a multiple of a step.
-        weights: importance of every corpus.
-        floor: least share.
-        ceiling: largest share.
+        weights: importance of every topic; corpora of the mix that are not named here keep their share.
+        floor: least share of a topic among the topics.
+        ceiling: largest share of a topic among the topics.
     """
 
     alpha: float
@@ -51,13 +53,25 @@ class Topics:
     ceiling: float = 1.0
 
     def options(self, shares: dict[str, float]) -> TopicOptions:
-        """The controller's options for a run that starts with these shares.
+        """The controller's options for a run whose first mix has these shares.
 
         Raises:
             ValueError: naming every fault.
         """
+        strange = [name for name in self.weights if name not in shares]
+        if strange:
+            raise ValueError(f"topics: weights: {', '.join(strange)}: not in the first mix, which has {list(shares)}")
+        exact = exact_shares(shares)
+        joint = sum((exact[name] for name in self.weights), Fraction())
+        if not joint or self.floor * joint * RESOLUTION < 1 - 1e-9:
+            least = f"{math.ceil(1 / joint) / RESOLUTION:f}" if joint else "more"
+            raise ValueError(
+                f"topics: floor: {self.floor:g} of topics that together have {float(joint):g} is finer than a share "
+                f"can be; expected at least {least}"
+            )
+        among = {name: exact[name] / joint for name in self.weights}
         return TopicOptions(
-            shares, self.alpha, self.normalise, self.weights, self.interval_tokens, self.floor, self.ceiling
+            among, self.alpha, self.normalise, self.weights, self.interval_tokens, self.floor, self.ceiling
         )
 
 
@@ -82,7 +96,7 @@ class RunSpec:
         max_epochs: how often a corpus may be gone through, where that is limited.
         trunk: the run that a branch starts from.
         at: the trunk's own tokens at which the branch starts.
-        topics: lets the shares follow what the model has learned; the mix is then that of the start.
+        topics: lets the shares of the first mix follow what the model has learned, from those it starts with.
         save: whether the trained model is kept: a run is measured, and most are not wanted after that.
     """
 
@@ -158,10 +172,10 @@ class RunSpec:
         return faults
 
     def _topic_faults(self) -> list[str]:
-        if self.topics is None:
+        if self.topics is None or not self.mixes:
             return []
-        if len(self.mixes) != 1 or self.trunk is not None:
-            return ["topics: a steered run has one mix, that of its start, and no trunk"]
+        if self.trunk is not None:
+            return ["topics: a steered run starts from a base, not from a trunk"]
         try:
             self.topics.options(self.mixes[0].shares)
         except (ValueError, TypeError, AttributeError) as error:

@@ -1,16 +1,23 @@
-"""A mixture steered by what the model has learned: shares follow the validation perplexity of every topic."""
+"""A mixture steered by what the model has learned: shares follow the validation perplexity of every topic.
+
+Only the first mix of a run is steered, and of its sources only the topics: the others keep their share, and so do the
+topics taken together. Later mixes are stages of their own and take over as they stand.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 
 from torch import Tensor
 
+from trainer.chairman import RESOLUTION, exact_shares
 from trainer.evaluate import Loss
 from trainer.files import read_json, write_json
 from trainer.mixture import Mixture, Phase
+from trainer.shares import on_grid
 from trainer.topics import TopicController, TopicOptions
 
 
@@ -24,7 +31,7 @@ class Steering:
         options: of the controller.
         path: where its log is kept.
         length: positions in a row, in tokens.
-        stream: the stream with the shares of the start.
+        stream: the stream with the shares of the start, and the later stages.
         validation: fixed rows (n, T + 1) of every topic.
     """
 
@@ -59,7 +66,8 @@ class Steering:
             evaluate: loss of the model on rows.
             write: whether this process keeps the log.
         """
-        if tokens != self._controller.next_tokens:
+        later = self._first.phases[1:]
+        if tokens != self._controller.next_tokens or (later and tokens >= later[0].start * self._length):
             return
         self._controller.update({name: math.exp(evaluate(rows).mean) for name, rows in self._validation.items()})
         if write:
@@ -72,7 +80,13 @@ class Steering:
         row = tokens // self._length
         if not row:
             return  # the first entry is what later ones are compared with
-        shares = {name: float(share) for name, share in entry.after.items()}
+        mix = exact_shares(self._first.phases[0].shares)
+        joint = sum((mix[name] for name in entry.after), Fraction())
+        steered = on_grid(mix | {name: joint * share for name, share in entry.after.items()}, RESOLUTION)
+        shares = {name: float(share) for name, share in steered.items()}
+        later = [Phase(phase.start - row, phase.shares) for phase in self._first.phases[1:]]
         old = self.stream
         left = len(self._first) - row
-        self.stream = Mixture((Phase(0, shares),), old.rows, left, old.seed, (old, row), old.orders, old.max_epochs)
+        self.stream = Mixture(
+            (Phase(0, shares), *later), old.rows, left, old.seed, (old, row), old.orders, old.max_epochs
+        )

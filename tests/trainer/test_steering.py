@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.trainer.conftest import write_documents
 from trainer.execute import execute
 from trainer.prepare import prepare
 from trainer.records import Record
@@ -81,12 +82,56 @@ def test_a_steered_run_that_is_stopped_reads_what_it_would_have_read(
     assert log.log == log_again.log
 
 
+@pytest.mark.parametrize("stop", [0, 128, 384, 512])
+def test_only_topics_of_the_first_stage_are_steered(tmp_path: Path, study_content: dict[str, Any], stop: int) -> None:
+    write_documents(tmp_path / "law", ["shall", "court", "party", "act", "hereby"], 40, 2)
+    study_content["corpora"]["law"] = {"text": "law"}
+    del study_content["grid"]
+    study_content["runs"] = [
+        {
+            "size": 32,
+            "domain": "code",
+            "mixes": [
+                {"start": 0, "shares": {"general": 0.5, "code": 0.3, "law": 0.2}},
+                {"start": 384, "shares": {"general": 0.25, "code": 0.5, "law": 0.25}},
+            ],
+            "topics": {**TOPICS, "alpha": 0.9, "interval_tokens": 128, "weights": {"code": 1, "law": 0.5}},
+        }
+    ]
+    study = parse_study(study_content, tmp_path)
+    out, (run,) = tmp_path / "out", study.runs
+    prepare(study.data, out, study.corpora, lambda _: None)
+    execute(study.bases[0], study.data, out)
+
+    def tick(tokens: int) -> None:
+        if tokens == stop:
+            raise Stopped
+
+    if stop:
+        with pytest.raises(Stopped):
+            execute(run, study.data, out, tick)
+    rows = {tokens: group["ratio"].iloc[0] for tokens, group in _finished(run, study, out).groupby("tokens")}
+    _, log = result(out, run)
+    assert [entry.tokens for entry in log.log] == [0, 128, 256]
+    assert log.log[2].after["code"] != log.options.start["code"]
+    # half of the first stage stays general, whatever becomes of the topics; then the second stage's shares hold
+    first = sum(float(entry.after["code"]) * 0.5 * 128 / 16 for entry in log.log)
+    assert rows[640] * 40 == pytest.approx(first + 0.5 * 256 / 16, abs=2)
+
+
+def _finished(run: RunSpec, study: Study, out: Path) -> pd.DataFrame:
+    execute(run, study.data, out)
+    return pd.read_parquet(Record(out, run).folder / "rows.parquet")
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"interval_tokens": 100}, "expected a multiple of a step of 64 tokens, got 100"),
         ({"normalise": "sqrt"}, "normalise: expected one of maxabs, relative, zscore, got 'sqrt'"),
-        ({"weights": {"general": 1}}, "weights: nothing for topic 'code'"),
+        ({"weights": {"general": 1}}, "expected at least two topics, got ['general']"),
+        ({"weights": {"general": 1, "law": 1}}, "topics: weights: law: not in the first mix"),
+        ({"weights": {}}, "floor: 0.05 of topics that together have 0 is finer than a share can be"),
         ({"beta": 2}, "unknown key 'beta'"),
     ],
 )
