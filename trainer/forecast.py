@@ -103,6 +103,11 @@ def forecast(study: Study, out: Path) -> list[Forecast]:
     return found
 
 
+def _label(spec: Spec) -> str:
+    """The size, as run ids have it."""
+    return spec.label if isinstance(spec, BaseSpec) else spec.base.label
+
+
 def summary(runs: list[Forecast]) -> list[str]:
     """The totals, in lines."""
     tokens = sum(run.spec.training.tokens for run in runs)
@@ -112,7 +117,7 @@ def summary(runs: list[Forecast]) -> list[str]:
     if len(left) < len(runs):
         rest = sum(run.spec.flops for run in left)
         lines.append(f"{len(runs) - len(left)} already trained; {len(left)} runs, {rest:.3g} FLOP left")
-    unknown = sorted({run.spec.run_id.split("-s")[0] for run in left if run.seconds is None})
+    unknown = sorted({_label(run.spec) for run in left if run.seconds is None})
     known = sum(run.seconds for run in left if run.seconds is not None)
     if unknown:
         lines.append(f"time unknown until a run of that size is finished: {', '.join(unknown)}")

@@ -9,10 +9,11 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people write it: a key that stands twice is an error."""
+    """YAML as people write it: a key that stands twice is an error, ``<<`` takes over what it does not give itself."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:
             raise ValueError(f"line {node.start_mark.line + 1}: {', '.join(twice)} given twice")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from trainer.reading import read_yaml
 from trainer.study import parse_study, read_study
 
 Writer = Callable[[dict[str, Any]], Path]
@@ -125,6 +126,8 @@ def test_yaml_as_people_write_it(tmp_path: Path, study_content: dict[str, Any], 
     path.write_text(text + "length: 16\n", "utf-8")
     with pytest.raises(ValueError, match="length given twice"):
         read_study(path)
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\n", "utf-8")
+    assert read_yaml(path)["b"] == {"x": 3, "y": 2}
     path.write_text("a: [", "utf-8")
     with pytest.raises(ValueError, match="expected YAML"):
         read_study(path)
