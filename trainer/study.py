@@ -75,7 +75,8 @@ def _data(top: dict[str, Any], folder: Path, faults: Faults) -> DataSpec | None:
             _path(f"corpora.{name}", str(entry.pop(kind)), folder, faults) if READERS[kind].is_path else entry.pop(kind)
         )
         corpora[name] = Corpus(name, kind, str(source), **entry)
-        faults.extend(corpora[name].faults())
+        if "$" not in f"{source}{entry.get('validation')}":  # else the path is at fault already
+            faults.extend(corpora[name].faults())
     general = top.get("general")
     length, share = top.get("length"), top.get("validation_share", 0.1)
     if not isinstance(general, str) or general not in corpora:

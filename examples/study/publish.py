@@ -1,0 +1,98 @@
+"""Gather the study's rows and records into tables that others can use.
+
+    python examples/study/publish.py --study study --out examples/data
+
+Reads the folders of the two sweeps, ``grid`` and ``replay``, and writes, of finished runs only:
+
+``study.parquet``           size x ratio x domain x tokens at a constant rate, three seeds in twelve cells
+``study-annealed.parquet``  branches that anneal, from points of those runs
+``study-scarce.parquet``    runs whose domain has few tokens, read again and again
+``study-replay.parquet``    the replay table: re-warmed and not
+``study-bases.parquet``     the bases
+``study-runs.parquet``      a line a run: its settings, tokens, FLOPs, seconds and versions
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from trainer.files import read_json
+from trainer.records import FINISHED, read_table, write_table
+
+PARTS = {"grid": "study", "anneal": "study-annealed", "scarce": "study-scarce", "replay": "study-replay"}
+"""Part of the study and its table."""
+KEPT = ("started", "seconds", "device", "threads", "processes", "compiled", "machine", "python", "code", "tokenizer")
+
+
+def part_of(folder: str, spec: dict[str, Any]) -> str:
+    """Which part of the study a run belongs to."""
+    if "base" not in spec:
+        return "base"
+    if folder == "replay":
+        return "replay"
+    if spec["trunk"] is not None:
+        return "anneal"
+    return "scarce" if spec["limits"] else "grid"
+
+
+def parameters(provenance: dict[str, Any]) -> int:
+    """Non-embedding parameters."""
+    return sum(count for group, count in provenance["parameters"].items() if group not in ("embedding", "head"))
+
+
+def gather(study: Path) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Rows by table, and a record of every finished run."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (*PARTS.values(), "study-bases")}
+    records = []
+    for folder in ("grid", "replay"):
+        for run in sorted((study / folder / "runs").glob("*/provenance.json")):
+            provenance, spec = read_json(run), read_json(run.with_name("spec.json"))
+            if provenance["status"] != FINISHED:
+                continue
+            part = part_of(folder, spec)
+            measured = read_table(run.with_name("rows.parquet"))
+            rows[PARTS.get(part, "study-bases")] += measured
+            training = spec["training"]
+            records.append(
+                {
+                    "run": spec["run_id"],
+                    "part": part,
+                    "size": parameters(provenance),
+                    "domain": spec.get("domain"),
+                    "seed": spec["seed"],
+                    "tokens": training["tokens"],
+                    "flops": measured[-1]["flops"] - measured[0]["flops"],
+                    "precision": training["precision"],
+                    "schedule": json.dumps(training["schedule"]),
+                    "lr": training["lr"],
+                    "limit": next(iter(spec["limits"].values()), None) if "limits" in spec else None,
+                    "branched_at": spec["at"] if spec.get("trunk") else None,
+                    **{name: provenance.get(name) for name in KEPT},
+                    "versions": json.dumps(provenance["versions"]),
+                    "spec": json.dumps(spec),
+                }
+            )
+    return rows, records
+
+
+def main() -> None:
+    """Write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--study", type=Path, default=Path("study"), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("examples/data"), metavar="DIR")
+    asked = parser.parse_args()
+    rows, records = gather(asked.study)
+    for name, table in rows.items():
+        write_table(asked.out / f"{name}.parquet", table)
+        print(f"{name}.parquet: {len(table)} rows of {len({row['run'] for row in table})} runs")
+    pd.DataFrame(records).to_parquet(asked.out / "study-runs.parquet", index=False)
+    print(f"study-runs.parquet: {len(records)} runs, {sum(record['flops'] for record in records):.3g} FLOP")
+
+
+if __name__ == "__main__":
+    main()
