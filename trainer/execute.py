@@ -245,7 +245,7 @@ def execute(
         tick=tick,
     ):
         if backend.first:
-            record.append(_rows(spec, measured))
+            record.append(_rows(spec, measured), time.monotonic() - started)
     if isinstance(spec, BaseSpec) or spec.save:
         _save(record, opened, backend)
     if backend.first:

@@ -90,6 +90,7 @@ class Record:
         self._spec = spec
         self._rows: list[Observation] = []
         self._provenance: dict[str, Any] = {}
+        self._seconds = 0.0
 
     @property
     def checkpoint(self) -> Path:
@@ -124,8 +125,10 @@ class Record:
         """Write what the run is and what made it; earlier rows stay only for a run that is resumed."""
         write_json(self.folder / "spec.json", {"run_id": self._spec.run_id, **settings_of(self._spec)})
         rows = self.folder / "rows.parquet"
+        self._seconds = 0.0
         if resumed and rows.exists():
             self._rows = [Observation(**row) for row in read_table(rows)]
+            self._seconds = float(read_json(self.folder / "provenance.json").get("seconds", 0.0))
         else:
             rows.unlink(missing_ok=True)
         packages = ("bayescpt", "numpy", "pandas", "tokenizers", "torch")
@@ -137,10 +140,14 @@ class Record:
             "code": _code_digest(),
             **details,
         }
-        self._write(RUNNING)
+        self._write(RUNNING, seconds=self._seconds)
 
-    def append(self, rows: list[Observation]) -> None:
+    def append(self, rows: list[Observation], seconds: float) -> None:
         """Add the rows of one measurement; what a resumed run measures again takes the place of the old row.
+
+        Args:
+            rows: the rows.
+            seconds: how long this process has been at the run.
 
         Raises:
             ValueError: for a row that the contract does not allow; nothing is written then.
@@ -150,16 +157,18 @@ class Record:
         new = {(row.tokens, row.target) for row in rows}
         self._rows = [row for row in self._rows if (row.tokens, row.target) not in new] + rows
         write_table(self.folder / "rows.parquet", (row.row() for row in self._rows))
+        self._write(RUNNING, seconds=self._seconds + seconds)
 
     def finish(self, seconds: float, row_losses: Mapping[str, Sequence[float]]) -> None:
         """Mark the run as complete, after which it is never trained again.
 
         Args:
-            seconds: how long it took, the last stretch only where it was interrupted.
+            seconds: how long this process has been at it. The record has the sum over all of them, without what an
+                interrupted one did after its last measurement.
             row_losses: final loss of every validation row, in nats per token, by validation set.
         """
         write_json(self.folder / "final.json", {name: list(losses) for name, losses in row_losses.items()})
-        self._write(FINISHED, seconds=seconds)
+        self._write(FINISHED, seconds=self._seconds + seconds)
         _remove_checkpoint(self.checkpoint)
 
     def fail(self, reason: str) -> None:

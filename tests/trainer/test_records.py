@@ -69,7 +69,7 @@ def test_bad_rows_are_refused_and_nothing_is_written(tmp_path: Path, change: dic
     record = Record(tmp_path, RUN)
     record.start({}, resumed=False)
     with pytest.raises(ValueError, match=told):
-        record.append([ROW, replace(ROW, target="domain", **change)])  # type: ignore[arg-type]
+        record.append([ROW, replace(ROW, target="domain", **change)], 1.0)  # type: ignore[arg-type]
     assert not (record.folder / "rows.parquet").exists()
     check_row(ROW)
 
@@ -78,11 +78,11 @@ def test_rows_survive_and_a_resumed_run_replaces_what_it_measures_again(tmp_path
     record = Record(tmp_path, RUN)
     assert record.status() is None
     record.start({"threads": 1}, resumed=False)
-    record.append([ROW])
-    record.append([replace(ROW, tokens=128, loss=2.0)])
+    record.append([ROW], 1.5)
+    record.append([replace(ROW, tokens=128, loss=2.0)], 4.0)
     again = Record(tmp_path, RUN)
     again.start({"threads": 1}, resumed=True)
-    again.append([replace(ROW, tokens=128, loss=2.5)])
+    again.append([replace(ROW, tokens=128, loss=2.5)], 0.5)
     assert collect(tmp_path, [RUN, BASE], "rows.parquet") == 2
     table = pd.read_parquet(tmp_path / "rows.parquet")
     assert list(table.columns) == [column.name for column in COLUMNS]
@@ -91,13 +91,14 @@ def test_rows_survive_and_a_resumed_run_replaces_what_it_measures_again(tmp_path
     assert again.row_losses() == {"general": [2.0, 3.0]}
     assert again.status() == "finished"
     assert read_json(again.folder / "provenance.json")["threads"] == 1
+    assert read_json(again.folder / "provenance.json")["seconds"] == 5.0
     assert read_json(again.folder / "spec.json")["base"]["width"] == 32
 
 
 def test_failed_runs_are_not_collected_and_start_anew(tmp_path: Path) -> None:
     record = Record(tmp_path, RUN)
     record.start({}, resumed=False)
-    record.append([ROW])
+    record.append([ROW], 1.0)
     record.fail("DivergedError: loss")
     assert (record.status(), record.reason()) == ("failed", "DivergedError: loss")
     assert collect(tmp_path, [RUN], "rows.parquet") == 0
