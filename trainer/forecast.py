@@ -71,7 +71,7 @@ def _epochs(spec: Spec, study: Study, out: Path) -> dict[str, float | None]:
 def seconds_per_token(out: Path) -> dict[int, float]:
     """Median seconds a token of the finished runs in a folder, by their non-embedding parameters.
 
-    A run that went on after a kill counts the seconds of its last part only; the median bears a few of those.
+    What a killed process did after its last measurement is in nobody's record; the median bears a few of those.
     """
     measured: dict[int, list[float]] = {}
     for path in sorted((out / "runs").glob("*/provenance.json")):

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 
 from bayescpt.schema import COLUMNS, CONSTANT_IN_RUN, KEY
@@ -187,8 +188,11 @@ def test_the_command_line_refuses_with_status_2(
     tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_study(study_content)
-    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
-    assert "expected one run, got 3" in capsys.readouterr().err
+    assert main(["run", str(path), "--out", str(tmp_path / "out"), "--threads", "0"]) == 2
+    assert "--threads: expected at least 1, got 0" in capsys.readouterr().err
+    if not torch.cuda.is_available():
+        assert main(["run", str(path), "--out", str(tmp_path / "out"), "--device", "cuda"]) == 2
+        assert "PyTorch sees no GPU here" in capsys.readouterr().err
     assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2
     assert "workers: expected at least 1" in capsys.readouterr().err
     assert main(["corpora", "poems"]) == 2
