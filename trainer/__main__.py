@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of data, runs and rows.parquet")
     one.add_argument("--device", choices=DEVICES, default=AUTO, help="default: a GPU where there is one")
     one.add_argument("--compile", action="store_true", help="through torch.compile: faster, after a minute or so")
+    one.add_argument("--rows", type=int, default=0, help="of a forward pass; larger batches accumulate gradients")
     one.add_argument("--threads", type=int, help="of each process on a CPU; default: PyTorch's choice")
     worth = commands.add_parser("utility", help="what each source is worth: branches with one left out, compared")
     worth.add_argument("study", type=Path, metavar="RUNS.yaml")
@@ -86,7 +87,7 @@ def _run(study: Study, asked: argparse.Namespace, console: Console) -> int:
     if asked.threads is not None and asked.threads < 1:
         raise ValueError(f"--threads: expected at least 1, got {asked.threads}")
     settle(asked.threads)
-    backend = join(Machine(asked.device, asked.compile))
+    backend = join(Machine(asked.device, asked.rows, asked.compile))
     try:
         return _said(train_together(study, asked.out, backend, Progress(console)))
     finally:
@@ -113,6 +114,8 @@ def _utility(study: Study, out: Path, console: Console) -> int:
         "Loss without a source less loss with it, nats/token; 90 % interval; positive is useful", highlight=False
     )
     console.print(table.drop(columns="se").round(4).to_string(index=False), highlight=False)
+    if (table["seeds"] == 1).any():
+        console.print("Intervals of one seed leave out what training itself varies by; add seeds.", highlight=False)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -27,6 +28,7 @@ class Backend:
         device: where it computes.
         precision: ``float32``, or ``bfloat16`` for matrix products with weights kept in float32.
         compiled: whether the model goes through ``torch.compile``.
+        rows: rows of a forward pass; 0 takes a batch as a whole, and leaves it to an evaluation how many it takes.
         rank: number of this process, from 0.
         world: number of processes.
     """
@@ -34,6 +36,7 @@ class Backend:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = FLOAT32
     compiled: bool = False
+    rows: int = 0
     rank: int = 0
     world: int = 1
 
@@ -116,10 +119,10 @@ def join(machine: Machine) -> Backend:
     place = torch.device(kind, int(os.environ.get("LOCAL_RANK", "0"))) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(place)
-        torch.set_float32_matmul_precision("high")
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    return Backend(place, compiled=machine.compile, rank=rank, world=world)
+        # The others wait while the first process reads and packs the corpora, which may take hours.
+        dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=timedelta(hours=24))
+    return Backend(place, compiled=machine.compile, rows=machine.rows, rank=rank, world=world)
 
 
 def leave() -> None:

@@ -25,7 +25,7 @@ def exact_shares(shares: dict[str, float]) -> dict[str, Fraction]:
     faults = [
         f"{name}: expected a share in [0, 1], got {share!r}"
         for name, share in shares.items()
-        if not (math.isfinite(share) and 0 <= share <= 1)
+        if isinstance(share, bool) or not isinstance(share, int | float | Fraction) or not 0 <= share <= 1
     ]
     if faults:
         raise ValueError("mixture: " + "; ".join(faults))

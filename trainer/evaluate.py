@@ -52,7 +52,7 @@ def evaluate(model: nn.Module, rows: Tensor, backend: Backend | None = None) -> 
     # The last process may be short of rows; it takes some twice, because all must call the model equally often.
     own = torch.arange(backend.rank * each, (backend.rank + 1) * each) % len(rows)
     losses = []
-    for batch in rows[own].split(ROWS_AT_ONCE):
+    for batch in rows[own].split(backend.rows or ROWS_AT_ONCE):
         placed = batch.to(backend.device)
         with backend.autocast():
             logits = model(placed[:, :-1])

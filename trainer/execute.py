@@ -25,7 +25,7 @@ from trainer.model import Transformer
 from trainer.prepare import TRAIN, VALIDATION, DataSpec, open_rows, open_tokenizer
 from trainer.pretrained import CausalModel, PretrainedTokenizer, load_pretrained, save_pretrained
 from trainer.records import Record
-from trainer.scores import write_scores
+from trainer.scores import ROWS_AT_ONCE, write_scores
 from trainer.shards import Shard
 from trainer.snapshots import needed_by, snapshot_path, wanted
 from trainer.spec import RunSpec, Spec
@@ -123,7 +123,7 @@ def _scores(
         if backend.first and not path.exists():
             model = _model(spec.base)
             _load_base(spec.base, out, model)
-            write_scores(path, model.to(backend.device), sources[name])
+            write_scores(path, model.to(backend.device), sources[name], backend.rows or ROWS_AT_ONCE)
         backend.wait()
         found[name] = load_scores(path, sources[name].header.rows)
     return found
@@ -166,6 +166,7 @@ def _start(spec: Spec, data: DataSpec, out: Path, model: nn.Module, backend: Bac
 
 def _replay(spec: Spec, tokens: int, path: Path, data: DataSpec, out: Path, backend: Backend) -> None:
     """Train a finished run again up to a state that nobody kept: the same numbers, as a run is a pure function."""
+    backend = replace(backend, precision=spec.training.precision)
     opened = _open(spec, data, out, backend)
     steps = tokens // spec.training.step_tokens
     snapshots = Snapshots(spec.run_id, {steps: path})

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from trainer.bases import BaseSpec
+from trainer.feasible import packed_rows, refuse_unfit
 from trainer.files import read_json
 from trainer.prepare import TRAIN
 from trainer.progress import duration
@@ -59,9 +60,8 @@ def _epochs(spec: Spec, study: Study, out: Path) -> dict[str, float | None]:
     length = spec.training.length
     found: dict[str, float | None] = {}
     for name, drawn in _drawn(spec).items():
-        header = study.data.shard_path(out, name, TRAIN).with_suffix(".json")
-        if header.exists():
-            rows = int(read_json(header)["rows"])
+        rows = packed_rows(study, out, name, TRAIN)
+        if rows is not None:
             found[name] = drawn / (length * min(rows, limits.get(name, rows * length) // length))
         else:
             found[name] = None
@@ -91,7 +91,11 @@ def forecast(study: Study, out: Path) -> list[Forecast]:
     Args:
         study: the runs.
         out: their folder, which may not exist yet.
+
+    Raises:
+        ValueError: for runs that the text there is does not allow, as far as it is packed.
     """
+    refuse_unfit(study, out)
     rates = seconds_per_token(out)
     found = []
     for spec in study.specs:

@@ -23,6 +23,11 @@ from trainer.shards import Shard
 from trainer.steering import Steering
 from trainer.training import Training
 
+SAVING_SHARE = 20.0
+"""States are written at least so many times their own writing time apart: 5 % of the time at most."""
+ASK_STEPS = 8
+"""Several processes agree so often whether it is time to write a state."""
+
 
 class DivergedError(RuntimeError):
     """A loss or gradient that is no longer finite."""
@@ -58,7 +63,7 @@ class Resume:
     Args:
         path: the checkpoint file.
         run_id: id that a checkpoint must bear.
-        seconds: a checkpoint is written at least this often, and at every measurement.
+        seconds: a checkpoint is written about this often, and at every measurement.
     """
 
     path: Path
@@ -99,6 +104,18 @@ def batch_at(stream: Mixture, sources: dict[str, Shard], positions: range) -> Te
     wanted = [stream.at(position) for position in positions]
     rows = np.concatenate([sources[name].rows([index]) for name, index in wanted])
     return torch.from_numpy(rows)
+
+
+def backward(model: nn.Module, rows: Tensor, backend: Backend) -> Tensor:
+    """Add the gradient of the mean loss over rows (n, T + 1), at most ``backend.rows`` at once; returns that loss."""
+    total = torch.zeros((), device=rows.device)
+    for part in rows.split(backend.rows or len(rows)):
+        with backend.autocast():
+            logits = model(part[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1).float(), part[:, 1:].flatten()) * (len(part) / len(rows))
+        loss.backward()
+        total += loss.detach()
+    return total
 
 
 def train(
@@ -164,15 +181,15 @@ def train(
     def save(path: Path, run_id: str, step: int) -> None:
         save_state(path, run_id, step, model, optimizer, area, backend)
 
-    if resume is not None and find_state(resume.path) is not None:
+    resumed = resume is not None and find_state(resume.path) is not None
+    if resume is not None and resumed:
         done, area = load_state(resume.path, resume.run_id, model, optimizer)
-        if done == training.steps:  # stopped between its last measurement and being marked as finished
-            yield measure(done)
-    else:
-        yield measure(0)
     if steering is not None:
         steering.take_up(done * training.step_tokens)
-    saved = time.monotonic()
+    # a run that was stopped between its last measurement and being marked as finished measures once more
+    if not resumed or done == training.steps:
+        yield measure(done)
+    saved, cost = time.monotonic(), 0.0
     model.train()
     for step in range(done, training.steps if until is None else until):
         if steering is not None:
@@ -180,10 +197,7 @@ def train(
             stream = steering.stream
         own = backend.own(first_row + step * training.batch, training.batch)
         rows = batch_at(stream, sources, own).to(backend.device)
-        with backend.autocast():
-            logits = model(rows[:, :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), rows[:, 1:].flatten())
-        loss.backward()
+        loss = backward(model, rows, backend)
         lr = training.lr * training.multiplier((step + 1) * training.step_tokens)
         norm = optimizer_step(optimizer, lr, training.clip)
         if not math.isfinite(norm):
@@ -195,9 +209,14 @@ def train(
             yield measure(step + 1)
         if snapshots and step + 1 in kept:
             save(kept[step + 1], snapshots.run_id, step + 1)
-        # Clocks of several processes differ, and they must agree when to write: they write where they measure.
-        late = resume is not None and backend.world == 1 and time.monotonic() - saved > resume.seconds
-        due = measured or late
-        if resume is not None and due:
+        if resume is None:
+            continue
+        # A large state takes long to write, and most of the time is to go into training.
+        late = time.monotonic() - saved > max(resume.seconds, SAVING_SHARE * cost)
+        # Clocks of several processes differ: the first one's counts, asked now and then.
+        asked = backend.world == 1 or (step + 1) % ASK_STEPS == 0
+        if measured or (asked and backend.agree(late)):
+            began = time.monotonic()
             save(resume.path, resume.run_id, step + 1)
             saved = time.monotonic()
+            cost = saved - began

@@ -55,6 +55,12 @@ class DataSpec:
 
         return load_pretrained_tokenizer(describe(self.checkpoint), self.end_of_text)
 
+    def digest_of(self, checkpoint: str) -> str:
+        """Digest of another checkpoint's tokenizer, with this study's end of text."""
+        from trainer.pretrained import load_pretrained_tokenizer
+
+        return load_pretrained_tokenizer(describe(checkpoint), self.end_of_text).digest
+
     @cached_property
     def _states(self) -> dict[str, str]:
         return {name: corpus.state() for name, corpus in self.corpora.items()}

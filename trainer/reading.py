@@ -43,13 +43,13 @@ class Faults(list[str]):
 
 
 def number(value: Any) -> Any:
-    """``1e-3``, which YAML 1.1 takes for a string, as the number that was meant; all else as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    """``1e-3``, which YAML 1.1 takes for a string, as the number that was meant, and ``1e6`` as a whole one."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_yaml(path: Path) -> Any:

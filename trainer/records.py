@@ -121,6 +121,11 @@ class Record:
         """Why the run failed; empty if it did not."""
         return str(read_json(self.folder / "provenance.json").get("reason", ""))
 
+    def diverged(self) -> bool:
+        """Whether the run failed in a way that will not pass."""
+        path = self.folder / "provenance.json"
+        return path.exists() and bool(read_json(path).get("final", False))
+
     def start(self, details: dict[str, Any], resumed: bool) -> None:
         """Write what the run is and what made it; earlier rows stay only for a run that is resumed."""
         write_json(self.folder / "spec.json", {"run_id": self._spec.run_id, **settings_of(self._spec)})
@@ -128,7 +133,8 @@ class Record:
         self._seconds = 0.0
         if resumed and rows.exists():
             self._rows = [Observation(**row) for row in read_table(rows)]
-            self._seconds = float(read_json(self.folder / "provenance.json").get("seconds", 0.0))
+            path = self.folder / "provenance.json"
+            self._seconds = float(read_json(path).get("seconds", 0.0)) if path.exists() else 0.0
         else:
             rows.unlink(missing_ok=True)
         packages = ("bayescpt", "numpy", "pandas", "tokenizers", "torch")
@@ -171,27 +177,34 @@ class Record:
         self._write(FINISHED, seconds=self._seconds + seconds)
         _remove_checkpoint(self.checkpoint)
 
-    def fail(self, reason: str) -> None:
-        """Mark the run as failed; a later sweep starts it anew."""
+    def fail(self, reason: str, final: bool = False) -> None:
+        """Mark the run as failed; a later sweep goes on from its checkpoint.
+
+        Args:
+            reason: what is said of it.
+            final: whether it would fail there again, as one that diverged: then it starts anew, and its rows are none.
+        """
         path = self.folder / "provenance.json"
-        self._provenance = self._provenance or (read_json(path) if path.exists() else {})
-        _remove_checkpoint(self.checkpoint)
-        self._write(FAILED, reason=reason)
+        there = read_json(path) if path.exists() else {}
+        self._provenance = self._provenance or there
+        if final:
+            _remove_checkpoint(self.checkpoint)
+        self._write(FAILED, reason=reason, final=final, seconds=there.get("seconds", 0.0))
 
     def _write(self, status: str, **more: Any) -> None:
         write_json(self.folder / "provenance.json", {**self._provenance, "status": status, **more})
 
 
 def collect(out: Path, specs: Iterable[Spec], name: str) -> int:
-    """Write the rows of all given runs, failed ones left out, as ``out/name``; returns their number.
+    """Write the rows of all given runs, diverged ones left out, as ``out/name``; returns their number.
 
-    Rows of runs that are still going on are measurements like others and are in the table.
+    Rows of runs that are still going on, or were stopped by a fault, are measurements like others and are in the table.
     """
     rows: list[dict[str, Any]] = []
     for spec in specs:
         record = Record(out, spec)
         path = record.folder / "rows.parquet"
-        if record.status() in (RUNNING, FINISHED) and path.exists():
+        if record.status() is not None and not record.diverged() and path.exists():
             rows += read_table(path)
     write_table(out / name, rows)
     return len(rows)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any, ClassVar
+
+from trainer.reading import number
 
 
 def cosine_fall(x: float) -> float:
@@ -162,7 +164,7 @@ class InverseSqrt(Schedule):
 
     def faults(self, total: int) -> list[str]:
         found = super().faults(total)
-        if not 0 <= self.limit < 1:
+        if not (isinstance(self.limit, int | float) and 0 <= self.limit < 1):
             found.append(f"limit: expected a share of the peak in [0, 1), got {self.limit!r}")
         if not found and self.timescale_tokens < 1:
             found.append(f"timescale_tokens: expected at least 1, got {self.timescale_tokens}")
@@ -236,7 +238,7 @@ def read_schedule(value: Any) -> Schedule:
     Raises:
         ValueError: for an unknown kind or setting.
     """
-    if not isinstance(value, dict) or value.get("kind") not in SCHEDULES:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or value["kind"] not in SCHEDULES:
         kinds = ", ".join(SCHEDULES)
         raise ValueError(
             f"schedule: expected {{kind: ..., warmup_tokens: ...}} with kind one of {kinds}, got {value!r}"
@@ -247,4 +249,17 @@ def read_schedule(value: Any) -> Schedule:
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ValueError(f"schedule {kind.kind}: no setting {', '.join(unknown)}; there are {', '.join(known)}")
-    return kind(**given)
+    wrong = [
+        f"{f.name}: expected text, got {given[f.name]!r}"
+        for f in fields(kind)
+        if _is_text(f) and not isinstance(given.get(f.name, ""), str)
+    ]
+    if wrong:
+        raise ValueError(f"schedule {kind.kind}: " + "; ".join(wrong))
+    return kind(
+        **{f.name: given[f.name] if _is_text(f) else number(given[f.name]) for f in fields(kind) if f.name in given}
+    )
+
+
+def _is_text(field: Field[Any]) -> bool:
+    return isinstance(field.default, str)

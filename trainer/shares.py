@@ -38,6 +38,13 @@ def bounded(shares: Mapping[str, Fraction], low: Fraction, high: Fraction) -> di
     return clipped(below + (above - below) * (1 - first) / (second - first))
 
 
+def without(shares: Mapping[str, Fraction], name: str) -> dict[str, Fraction]:
+    """The shares with one source left out, the others in proportion."""
+    kept = {other: share for other, share in shares.items() if other != name}
+    total = sum(kept.values())
+    return {other: share / total for other, share in kept.items()}
+
+
 def on_grid(shares: Mapping[str, Fraction], steps: int) -> dict[str, Fraction]:
     """The nearest multiples of ``1 / steps`` with the same sum, one: the largest remainders are rounded up.
 

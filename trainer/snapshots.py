@@ -1,4 +1,4 @@
-"""States of runs that others start from: which are wanted, where they lie, and how a lost one is made again."""
+"""States of runs that others start from: which are wanted, and where they lie."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Topics:
         normalise: how changes of perplexity are scaled.
         interval_tokens: tokens between two updates, a multiple of a step.
         weights: importance of every topic; corpora of the mix that are not named here keep their share.
-        floor: least share of a topic among the topics.
+        floor: least share of a topic among the topics; None is the least that can be expressed.
         ceiling: largest share of a topic among the topics.
     """
 
@@ -49,7 +49,7 @@ class Topics:
     normalise: str
     interval_tokens: int
     weights: dict[str, float]
-    floor: float = 1e-6
+    floor: float | None = None
     ceiling: float = 1.0
 
     def options(self, shares: dict[str, float]) -> TopicOptions:
@@ -63,16 +63,19 @@ class Topics:
             raise ValueError(f"topics: weights: {', '.join(strange)}: not in the first mix, which has {list(shares)}")
         exact = exact_shares(shares)
         joint = sum((exact[name] for name in self.weights), Fraction())
-        if not joint or self.floor * joint * RESOLUTION < 1 - 1e-9:
-            least = f"{math.ceil(1 / joint) / RESOLUTION:f}" if joint else "more"
+        if not joint:
             raise ValueError(
-                f"topics: floor: {self.floor:g} of topics that together have {float(joint):g} is finer than a share "
-                f"can be; expected at least {least}"
+                f"topics: weights: expected topics with a share in the first mix, got {list(self.weights)}"
+            )
+        least = math.ceil(1 / joint) / RESOLUTION
+        floor = least if self.floor is None else self.floor
+        if is_number(floor) and floor < least:
+            raise ValueError(
+                f"topics: floor: {floor:g} of topics that together have {float(joint):g} is finer than a share can be; "
+                f"expected at least {least:f}"
             )
         among = {name: exact[name] / joint for name in self.weights}
-        return TopicOptions(
-            among, self.alpha, self.normalise, self.weights, self.interval_tokens, self.floor, self.ceiling
-        )
+        return TopicOptions(among, self.alpha, self.normalise, self.weights, self.interval_tokens, floor, self.ceiling)
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,10 @@ class RunSpec:
         faults += self._topic_faults()
         names = {name for mix in self.mixes for name in mix.shares}
         faults += [f"data: no packed rows are named for {name}" for name in sorted(names - set(self.data))]
+        # what a branch leaves out was read by its trunk, in an order and up to a limit that stay what they were
+        ever = names | set(self.trunk.corpora if self.trunk else [])
         for what, given in (("orders", self.orders), ("limits", self.limits), ("max_epochs", self.max_epochs)):
-            faults += [f"{what}: {name} is in no mix" for name in given if name not in names]
+            faults += [f"{what}: {name} is in no mix" for name in given if name not in ever]
         for name, order in self.orders.items():
             allowed = [kind for kind in KINDS if kind != ORIGINAL or name == self.base.general]
             if order not in allowed:

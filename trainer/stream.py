@@ -37,13 +37,16 @@ def usable_rows(spec: Spec, rows: dict[str, int]) -> dict[str, int]:
     return {**rows, **limited}
 
 
-def stream_of(spec: Spec, rows: dict[str, int], scores: Mapping[str, NDArray[np.float64]] | None = None) -> Mixture:
+def stream_of(
+    spec: Spec, rows: dict[str, int], scores: Mapping[str, NDArray[np.float64]] | None = None, ordered: bool = True
+) -> Mixture:
     """The stream of a run, that of its trunk before it.
 
     Args:
         spec: the run.
         rows: rows that every source has.
         scores: score of every row of the sources that are read by score.
+        ordered: False leaves out in which order sources are read, where only counts are asked for.
     """
     training = spec.training
     total = training.steps * training.batch
@@ -53,10 +56,10 @@ def stream_of(spec: Spec, rows: dict[str, int], scores: Mapping[str, NDArray[np.
     orders = {
         name: partial(_positions, _order(spec, name, kind, (scores or {}).get(name), rows[name]), rows[name])
         for name, kind in spec.orders.items()
-        if kind != RANDOM
+        if ordered and kind != RANDOM
     }
     start = spec.start_tokens // training.length
-    before = None if spec.trunk is None else (stream_of(spec.trunk, rows, scores), start)
+    before = None if spec.trunk is None else (stream_of(spec.trunk, rows, scores, ordered), start)
     phases = tuple(Phase(mix.start // training.length, mix.shares) for mix in spec.mixes)
     return Mixture(phases, rows, total, spec.stream_seed, before, orders, spec.max_epochs)
 

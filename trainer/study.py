@@ -69,7 +69,10 @@ def _data(top: dict[str, Any], folder: Path, faults: Faults) -> DataSpec | None:
             faults.append(f"corpora.{name}: expected exactly one of {', '.join(KINDS)}")
             continue
         kind = kinds[0]
-        if isinstance(entry.get("validation"), str):
+        if not isinstance(entry.get("validation", ""), str):
+            faults.append(f"corpora.{name}.validation: expected a path, got {entry['validation']!r}")
+            continue
+        if "validation" in entry:
             entry["validation"] = _path(f"corpora.{name}", entry["validation"], folder, faults)
         source = (
             _path(f"corpora.{name}", str(entry.pop(kind)), folder, faults) if READERS[kind].is_path else entry.pop(kind)
@@ -121,6 +124,8 @@ def _tokenizer(
         except ValueError as error:
             faults.append(f"tokenizer.checkpoint: {error}")
             return _Tokenizer(SMALLEST_VOCAB, (), None, None)
+    if "end_of_text" in entry:
+        faults.append("tokenizer.end_of_text: is of a checkpoint's tokenizer; one that is trained here has its own")
     vocab = entry.get("vocab")
     trained_on = faults.sequence("tokenizer.corpora", entry.get("corpora", [general]))
     faults.extend(
@@ -162,9 +167,11 @@ def _bases(
         base: Base | None = None
         try:
             if "checkpoint" in entry:
-                base = _checkpoint(where, entry, vocab, general, key, length, folder, faults)
+                base = _checkpoint(where, entry, data, length, folder, faults)
             else:
-                entry = {**defaults, **entry}
+                if "name" in entry:
+                    faults.append(f"{where}: name: a base that is trained here is known by its size; leave it out")
+                entry = {**defaults, **{key: item for key, item in entry.items() if key != "name"}}
                 width, seed = entry.pop("size", None), entry.pop("seed", 0)
                 training = read_training(where, entry, length, faults)
                 base = BaseSpec(width, vocab, general, key, seed, training) if training else None
@@ -178,7 +185,7 @@ def _bases(
 
 
 def _checkpoint(
-    where: str, entry: dict[str, Any], vocab: int, general: str, key: str, length: int, folder: Path, faults: Faults
+    where: str, entry: dict[str, Any], data: DataSpec | None, length: int, folder: Path, faults: Faults
 ) -> CheckpointSpec | None:
     unknown = sorted(set(entry) - {"name", "checkpoint"})
     if unknown or not isinstance(entry.get("name"), str):
@@ -186,10 +193,19 @@ def _checkpoint(
         return None
     path = _path(where, str(entry["checkpoint"]), folder, faults)
     described = describe(path)
-    if described.vocab < vocab:
-        faults.append(f"{where}: an embedding of {described.vocab} tokens, but the tokenizer has {vocab}")
+    if data is None:  # checked as far as that goes
+        return CheckpointSpec(entry["name"], path, described.identity, described.vocab, "", "", length)
+    if data.checkpoint is None:
+        faults.append(f"{where}: a checkpoint knows its own tokens only; expected tokenizer: {{checkpoint: PATH}}")
         return None
-    return CheckpointSpec(entry["name"], path, described.identity, described.vocab, general, key, length)
+    if data.pretrained is not None and data.digest_of(path) != data.pretrained.digest:
+        faults.append(f"{where}: has another tokenizer than the study, and what its tokens mean would be lost")
+        return None
+    if described.vocab < data.vocab:
+        faults.append(f"{where}: an embedding of {described.vocab} tokens, but the tokenizer has {data.vocab}")
+        return None
+    general = data.general
+    return CheckpointSpec(entry["name"], path, described.identity, described.vocab, general, data.key(general), length)
 
 
 def parse_study(content: Any, folder: Path) -> Study:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
-from fractions import Fraction
 from typing import Any
 
 from trainer.bases import Base
-from trainer.chairman import RESOLUTION
+from trainer.chairman import exact_shares
 from trainer.prepare import DataSpec
 from trainer.reading import Faults, number
 from trainer.schedule import read_schedule
+from trainer.shares import without
 from trainer.spec import KEEP, Mix, RunSpec, Topics
-from trainer.training import Training
+from trainer.training import Training, is_whole
 
 TRAINING = tuple(f.name for f in fields(Training) if f.name != "length")
 SOURCES = ("optimizer", "orders", "limits", "max_epochs", "topics", "save")
 GRID = ("sizes", "domains", "ratios", "seeds")
 CHOICE = {"sizes": "size", "domains": "domain", "ratios": "ratio", "seeds": "seed"}
-BRANCH = ("from", "at", "ratio", "mixes", "leave_one_out", *TRAINING)
+BRANCH = ("from", "at", "ratio", "mixes", "leave_one_out", "save", *TRAINING)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,12 @@ def _mixes(where: str, entry: dict[str, Any], general: str, domain: Any, faults:
         mix = faults.mapping(f"{where}.mixes[{i}]", value, ("start", "shares"))
         shares = faults.mapping(f"{where}.mixes[{i}].shares", mix.get("shares"))
         if len(faults) == before:
-            mixes.append(Mix(mix.get("start", 0), {name: number(share) for name, share in shares.items()}))
+            mixes.append(Mix(number(mix.get("start", 0)), {name: number(share) for name, share in shares.items()}))
+    faults.extend(
+        f"{where}.mixes: start: expected a whole number of tokens, got {mix.start!r}"
+        for mix in mixes
+        if not is_whole(mix.start, 0)
+    )
     return tuple(mixes) if len(faults) == before else None
 
 
@@ -180,9 +185,10 @@ def _branches(where: str, value: Any, trunks: list[RunSpec], known: Known, fault
     entry = faults.mapping(where, value, BRANCH)
     choice = faults.mapping(f"{where}.from", entry.pop("from", {}), GRID)
     at = faults.sequence(f"{where}.at", entry.pop("at", []))
-    leave = entry.pop("leave_one_out", False)
-    if not isinstance(leave, bool):
-        faults.append(f"{where}.leave_one_out: expected true or false, got {leave!r}")
+    leave, save = entry.pop("leave_one_out", False), entry.pop("save", False)
+    for name, flag in (("leave_one_out", leave), ("save", save)):
+        if not isinstance(flag, bool):
+            faults.append(f"{where}.{name}: expected true or false, got {flag!r}")
     wanted = {axis: faults.sequence(f"{where}.from.{axis}", values) for axis, values in choice.items()}
     chosen = [t for t in trunks if all(_axis(t, CHOICE[axis]) in values for axis, values in wanted.items())]
     if not chosen and known.data is not None and not faults:
@@ -191,7 +197,7 @@ def _branches(where: str, value: Any, trunks: list[RunSpec], known: Known, fault
         faults.append(f"{where}.at: expected tokens of the trunk at which to branch")
     for trunk in chosen:
         for tokens in at:
-            yield from _branch(where, dict(entry), trunk, tokens, leave is True, known, faults)
+            yield from _branch(where, dict(entry), trunk, number(tokens), (leave is True, save is True), known, faults)
 
 
 def _axis(run: RunSpec, name: str) -> Any:
@@ -199,8 +205,9 @@ def _axis(run: RunSpec, name: str) -> Any:
 
 
 def _branch(
-    where: str, entry: dict[str, Any], trunk: RunSpec, at: Any, leave: bool, known: Known, faults: Faults
+    where: str, entry: dict[str, Any], trunk: RunSpec, at: Any, flags: tuple[bool, bool], known: Known, faults: Faults
 ) -> Iterator[RunSpec]:
+    leave, save = flags
     assert known.data is not None, "a trunk without data"
     inherited = {name: getattr(trunk.training, name) for name in TRAINING if name not in ("schedule", "tokens", "lr")}
     reached = trunk.training.lr * trunk.training.multiplier(at) if isinstance(at, int) else trunk.training.lr
@@ -211,29 +218,30 @@ def _branch(
         mixes = _mixes(where, entry, known.data.general, trunk.domain, faults)
     if training is None or mixes is None:
         return
-    for shares in _left_out(mixes) if leave else [mixes]:
+    try:
+        wanted = list(_left_out(mixes)) if leave else [mixes]
+    except ValueError as error:
+        faults.append(f"{where}: {error}")
+        return
+    for shares in wanted:
         names = list(dict.fromkeys([*trunk.data, *(name for mix in shares for name in mix.shares)]))
         data = _keys(where, names, known.data, faults)
         if data is None:
             return
         caps = {name: cap for name, cap in trunk.max_epochs.items() if any(name in mix.shares for mix in shares)}
         try:
-            yield replace(
-                trunk, data=data, mixes=shares, training=training, optimizer=KEEP, max_epochs=caps, trunk=trunk, at=at
-            )
+            changed = {"data": data, "mixes": shares, "training": training, "max_epochs": caps, "at": at, "save": save}
+            yield replace(trunk, **changed, optimizer=KEEP, trunk=trunk)
         except ValueError as error:
             faults.append(f"{where}: {error}")
 
 
 def _left_out(mixes: tuple[Mix, ...]) -> Iterator[tuple[Mix, ...]]:
     """The mixes as they are, and then without each of their sources in turn, the others in proportion."""
+    for mix in mixes:
+        exact_shares(mix.shares)
     yield mixes
     for name in dict.fromkeys(name for mix in mixes for name, share in mix.shares.items() if share > 0):
-        if all(mix.shares.get(name, 0) < 1 for mix in mixes):
-            yield tuple(Mix(mix.start, _without(mix.shares, name)) for mix in mixes)
-
-
-def _without(shares: dict[str, float], name: str) -> dict[str, float]:
-    kept = {n: Fraction(s).limit_denominator(RESOLUTION) for n, s in shares.items() if n != name}
-    total = sum(kept.values())
-    return {n: float(s / total) for n, s in kept.items()}
+        if all(any(share for other, share in mix.shares.items() if other != name) for mix in mixes):
+            left = [(mix.start, without(exact_shares(mix.shares), name)) for mix in mixes]
+            yield tuple(Mix(start, {n: float(share) for n, share in shares.items()}) for start, shares in left)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.feasible import refuse_unfit
 from trainer.folder import ROWS, collect_tables, study_folder
 from trainer.launch.base import Launcher, State
 from trainer.launch.claim import ClaimedError, claimed
@@ -79,6 +80,7 @@ def sweep(study: Study, out: Path, start: StartLauncher, progress: Progress) -> 
         try:
             if queue.waiting:
                 prepare(study.data, out, study.corpora, progress.say)
+                refuse_unfit(study, out)
                 launcher = start(study.data, out, len(queue.waiting))
                 drive = _Drive(queue, launcher, out, progress)
                 try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trainer.backend import Backend
 from trainer.execute import execute
+from trainer.feasible import refuse_unfit
 from trainer.folder import ROWS, collect_tables, study_folder
 from trainer.launch.base import State
 from trainer.launch.perform import attempt
@@ -19,6 +20,9 @@ from trainer.progress import Progress
 from trainer.records import FINISHED, Record
 from trainer.spec import Spec
 from trainer.study import Study
+
+FAILURES = (DivergedError, ValueError)
+"""What all processes of a run meet alike."""
 
 
 def train_together(study: Study, out: Path, backend: Backend, progress: Progress) -> dict[str, str]:
@@ -49,6 +53,7 @@ def train_together(study: Study, out: Path, backend: Backend, progress: Progress
         try:
             if len(finished) < len(study.specs):
                 prepare(study.data, out, study.corpora, progress.say)
+                refuse_unfit(study, out)
             return _lead(study, out, backend, progress)
         finally:
             progress.end(collect_tables(out, study), out / ROWS)
@@ -84,7 +89,8 @@ def _attempt(spec: Spec, study: Study, out: Path, backend: Backend, progress: Pr
         backend.agree(True)
         execute(spec, study.data, out, lambda tokens: progress.tick(spec, tokens), backend)
 
-    state = attempt(spec, out, body)
+    # What one process alone meets, a lost neighbour above all, is not the run's own failure: it goes on from its state.
+    state = attempt(spec, out, body, FAILURES if backend.world > 1 else (Exception,))
     if not told:
         backend.agree(False)
     return state
@@ -96,6 +102,6 @@ def _follow(study: Study, out: Path, backend: Backend) -> None:
         if backend.agree(False):
             try:
                 execute(spec, study.data, out, backend=backend)
-            except DivergedError:
-                # All processes see the same loss, so the first has met this too and records it.
+            except FAILURES:
+                # All processes see the same loss and the same data, so the first has met this too and records it.
                 continue

@@ -109,6 +109,11 @@ def test_an_id_stands_for_weights_and_not_for_their_place(tmp_path: Path, conten
         ({"tokenizer": {"checkpoint": "their", "vocab": 300}}, "tokenizer.vocab: a checkpoint's tokenizer has its own"),
         ({"tokenizer": {"checkpoint": "nowhere"}}, "tokenizer.checkpoint: "),
         ({"tokenizer": {"checkpoint": "their", "end_of_text": "<end>"}}, "got '<end>'"),
+        (
+            {"tokenizer": {"vocab": 280}},
+            "a checkpoint knows its own tokens only; expected tokenizer: ",
+        ),
+        ({"tokenizer": {"checkpoint": "other"}}, "bases[0]: has another tokenizer than the study"),
         ({"length": 64}, "rows of 64 tokens, but it has positions for 32"),
         ({"optimizer": "keep"}, "a checkpoint comes without the state of its optimizer"),
         ({"orders": {"general": "original"}}, "nobody knows in which order a checkpoint read its data"),
@@ -119,6 +124,8 @@ def test_what_a_checkpoint_cannot_do_is_refused(
     tmp_path: Path, content: dict[str, Any], change: dict[str, Any], told: str
 ) -> None:
     write_checkpoint(tmp_path / "their", "LlamaConfig")
+    other = write_checkpoint(tmp_path / "other", "LlamaConfig")
+    train_tokenizer([f"and {i} whole other words" for i in range(99)], 280).save(other / "tokenizer.json")
     for key, value in change.items():
         (content if key in content else content["run"])[key] = value
     with pytest.raises(ValueError) as refused:

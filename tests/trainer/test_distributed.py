@@ -17,7 +17,7 @@ from trainer.backend import Backend
 from trainer.execute import execute
 from trainer.machine import Machine
 from trainer.prepare import prepare
-from trainer.records import FAILED, FINISHED, Record
+from trainer.records import FAILED, FINISHED, RUNNING, Record
 from trainer.study import Study, parse_study, read_study
 
 TOLERANCE = 2e-5
@@ -127,6 +127,43 @@ def test_a_run_that_diverges_in_several_processes_is_recorded(tmp_path: Path, st
     record = Record(tmp_path / "out", study.runs[0])
     assert record.status() == FAILED
     assert "is not finite" in record.reason() or "gradient norm" in record.reason()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+
+if __name__ == "__main__":  # spawned helpers import this file
+    import trainer.loop
+    from trainer.__main__ import main
+
+    flag, read = Path(sys.argv[1]), trainer.loop.batch_at
+
+    def batch_at(stream, sources, positions):
+        if os.environ["RANK"] == "1" and positions.start > 24 and "code" in sources and not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(stream, sources, positions)
+
+    trainer.loop.batch_at = batch_at
+    sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_process_that_is_killed_is_no_failure_of_the_run(tmp_path: Path, study: Study) -> None:
+    alone = folder(study, tmp_path / "1")
+    execute(study.runs[0], study.data, alone)
+    (tmp_path / "killed.py").write_text(KILLED, "utf-8")
+    out = tmp_path / "2"
+    arguments = ("run", tmp_path / "RUNS.yaml", "--out", out, "--device", "cpu")
+    command = (tmp_path / "killed.py", tmp_path / "flag", *arguments)
+    said = torchrun(2, *command, code=1)
+    record = Record(out, study.runs[0])
+    assert record.status() == RUNNING, said
+    assert list(record.folder.glob("*.shards"))
+    assert len(pd.read_parquet(out / "rows.parquet")) > 2
+    torchrun(2, *command)
+    assert (rows(study, out)["loss"] - rows(study, alone)["loss"]).abs().max() < TOLERANCE
 
 
 def test_rows_must_go_evenly_into_the_processes() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainer.checkpoint import find_state
 from trainer.execute import execute
 from trainer.prepare import TRAIN, open_rows, open_tokenizer, prepare
 from trainer.records import FINISHED, Record
@@ -84,6 +85,23 @@ def test_a_kept_optimizer_changes_the_run_and_is_trained_again_when_lost(
     start = kept["tokens"] == 0
     pd.testing.assert_series_equal(kept.loc[start, "loss"], fresh.loc[start, "loss"])
     assert (kept.loc[~start, "loss"] - fresh.loc[~start, "loss"]).abs().max() > 1e-4
+
+
+def test_a_lost_trunk_is_trained_again_in_its_own_precision(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["grid"]["ratios"] = [0.5]
+    late = dict(study_content)
+    branch = {"at": [320], "tokens": 128, "schedule": {"kind": "constant"}, "precision": "bfloat16", "evaluations": 2}
+    study_content["branches"] = [branch]
+    found = []
+    for first, name in ((study_content, "known"), (late, "late")):
+        out = tmp_path / name
+        before = prepared(first, tmp_path, out)
+        want(out, before.specs)
+        trained(before, out, before.bases[0], before.runs[0])
+        study = prepared(study_content, tmp_path, out)
+        assert find_state(snapshot_path(out, study.runs[0], 320)) is None or name == "known"
+        found += trained(study, out, study.runs[1])
+    pd.testing.assert_frame_equal(*found)
 
 
 def test_replay_in_the_original_order_reads_what_the_base_read_first(

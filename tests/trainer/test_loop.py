@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainer.backend import Backend
 from trainer.loop import DivergedError, Measurement, Resume, Snapshots, Start, train
 from trainer.mixture import Mixture, Phase
 from trainer.model import Transformer
@@ -32,13 +33,17 @@ def sources(tmp_path: Path) -> dict[str, Shard]:
 
 
 def run(
-    sources: dict[str, Shard], training: Training = TRAINING, resume: Resume | None = None, seed: int = 1
+    sources: dict[str, Shard],
+    training: Training = TRAINING,
+    resume: Resume | None = None,
+    seed: int = 1,
+    backend: Backend | None = None,
 ) -> tuple[Transformer, Iterator[Measurement]]:
     model = Transformer(Size(32), 280, 16, seed)
     counts = {name: shard.header.rows for name, shard in sources.items()}
     stream = Mixture((Phase(0, {"general": 0.7, "code": 0.3}),), counts, training.steps * training.batch, 5)
     validation = {name: torch.from_numpy(shard.rows(list(range(8)))) for name, shard in sources.items()}
-    return model, train(model, stream, sources, validation, training, resume=resume)
+    return model, train(model, stream, sources, validation, training, resume=resume, backend=backend)
 
 
 def test_losses_fall_and_measurements_are_where_they_should_be(sources: dict[str, Shard]) -> None:
@@ -126,7 +131,18 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, sources: dict
         next(other)
 
 
-def test_a_checkpoint_is_written_between_measurements_too(tmp_path: Path, sources: dict[str, Shard]) -> None:
+def test_rows_a_few_at_a_time_give_the_same_run(sources: dict[str, Shard]) -> None:
+    whole, few = (list(run(sources, backend=Backend(rows=rows))[1]) for rows in (0, 3))
+    assert len(whole) == len(few)
+    for one, other in zip(whole, few, strict=True):
+        for name, loss in one.losses.items():
+            assert other.losses[name].mean == pytest.approx(loss.mean, abs=2e-5)
+
+
+def test_a_checkpoint_is_written_between_measurements_too(
+    tmp_path: Path, sources: dict[str, Shard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.loop.SAVING_SHARE", 0.0)
     resume = Resume(tmp_path / "checkpoint.pt", "id", seconds=0.0)
     _, measured = run(sources, resume=resume)
     for seen, _ in enumerate(measured, 1):

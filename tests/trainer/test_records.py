@@ -95,11 +95,14 @@ def test_rows_survive_and_a_resumed_run_replaces_what_it_measures_again(tmp_path
     assert read_json(again.folder / "spec.json")["base"]["width"] == 32
 
 
-def test_failed_runs_are_not_collected_and_start_anew(tmp_path: Path) -> None:
+def test_diverged_runs_are_not_collected_and_start_anew(tmp_path: Path) -> None:
     record = Record(tmp_path, RUN)
     record.start({}, resumed=False)
     record.append([ROW], 1.0)
-    record.fail("DivergedError: loss")
+    record.fail("OSError: no space left")
+    assert (record.status(), record.diverged()) == ("failed", False)
+    assert collect(tmp_path, [RUN], "rows.parquet") == 1
+    record.fail("DivergedError: loss", final=True)
     assert (record.status(), record.reason()) == ("failed", "DivergedError: loss")
     assert collect(tmp_path, [RUN], "rows.parquet") == 0
     record.start({}, resumed=False)

@@ -124,6 +124,23 @@ def _finished(run: RunSpec, study: Study, out: Path) -> pd.DataFrame:
     return pd.read_parquet(Record(out, run).folder / "rows.parquet")
 
 
+def test_a_steered_run_that_is_stopped_at_its_very_end_keeps_its_rows(
+    tmp_path: Path, study_content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, run = prepared(study_content, tmp_path, tmp_path / "out")
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Record, "finish", stop)
+        with pytest.raises(Stopped):
+            execute(run, study.data, tmp_path / "out")
+    before, _ = result(tmp_path / "out", run)
+    execute(run, study.data, tmp_path / "out")
+    pd.testing.assert_frame_equal(result(tmp_path / "out", run)[0], before)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -131,7 +148,8 @@ def _finished(run: RunSpec, study: Study, out: Path) -> pd.DataFrame:
         ({"normalise": "sqrt"}, "normalise: expected one of maxabs, relative, zscore, got 'sqrt'"),
         ({"weights": {"general": 1}}, "expected at least two topics, got ['general']"),
         ({"weights": {"general": 1, "law": 1}}, "topics: weights: law: not in the first mix"),
-        ({"weights": {}}, "floor: 0.05 of topics that together have 0 is finer than a share can be"),
+        ({"weights": {}}, "weights: expected topics with a share in the first mix, got []"),
+        ({"floor": 1e-7}, "floor: 1e-07 of topics that together have 1 is finer than a share can be"),
         ({"beta": 2}, "unknown key 'beta'"),
     ],
 )

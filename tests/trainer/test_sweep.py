@@ -193,8 +193,8 @@ def test_the_command_line_refuses_with_status_2(
     if not torch.cuda.is_available():
         assert main(["run", str(path), "--out", str(tmp_path / "out"), "--device", "cuda"]) == 2
         assert "PyTorch sees no GPU here" in capsys.readouterr().err
-    assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2
-    assert "workers: expected at least 1" in capsys.readouterr().err
+    assert main(["sweep", str(path), "--out", str(tmp_path / "out"), "--workers", "-1"]) == 2
+    assert "workers: expected at least 0" in capsys.readouterr().err
     assert main(["corpora", "poems"]) == 2
     assert "no built-in corpus poems" in capsys.readouterr().err
     assert main(["corpora", "metrics", "--max-bytes", "20000"]) == 0

@@ -64,7 +64,30 @@ def test_seeds_that_disagree_widen_the_interval(tmp_path: Path, study: Study) ->
             full = set(SHARES) == {name for mix in run.mixes for name in mix.shares}
             finish(tmp_path, run, {"general": 0.0, "code": 0.3, "notes": 0.0}, rng, 0.0 if full else 0.2)
     table = utilities(study, tmp_path).set_index(["target", "source"])
-    assert table.loc[("code", "code"), "se"] == pytest.approx(0.1, rel=0.1)
+    row = table.loc[("code", "code")]
+    assert row["se"] == pytest.approx(0.1, rel=0.1)
+    assert row["high"] - row["utility"] == pytest.approx(6.314 * row["se"], rel=1e-3)  # Student's, one degree
+    assert not row["clear"]
+
+
+def test_other_branches_are_no_seeds_and_one_seed_is_not_clear(tmp_path: Path, study_content: dict[str, Any]) -> None:
+    study_content["corpora"]["notes"] = {"text": "general"}
+    study_content["grid"].update(ratios=[0.3, 0.7], seeds=[0])
+    branch = {"at": [320], "tokens": 128, "schedule": {"kind": "wsd", "decay_tokens": 128}, "leave_one_out": True}
+    study_content["branches"] = [
+        {**branch, "mixes": [{"start": 0, "shares": SHARES}]},
+        {**branch, "mixes": [{"start": 0, "shares": {"general": 0.2, "code": 0.3, "notes": 0.5}}]},
+    ]
+    study = parse_study(study_content, tmp_path)
+    rng = np.random.default_rng(0)
+    for run in study.runs:
+        if run.trunk is not None:
+            finish(tmp_path, run, {"general": 0.02, "code": 0.3, "notes": 0.1}, rng, 0.0)
+    table = utilities(study, tmp_path)
+    assert (table["seeds"] == 1).all()
+    assert not table["clear"].any()
+    assert len(table) == 2 * 2 * 3 * 2  # trunks, mixes, sources, targets
+    assert table.groupby("mix").size().tolist() == [12, 12]
 
 
 def test_without_finished_branches_there_is_nothing_to_say(tmp_path: Path, study: Study) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -83,16 +84,19 @@ def claim(folder: Path, seconds: float = CLAIM_SECONDS) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path, seconds: float = 0.0) -> None:
-    """Delete the temporary files that killed writers left in a folder.
+    """Delete the temporary files and folders that killed writers left in a folder.
 
     Args:
-        folder: where to look; folders in it are left alone.
+        folder: where to look.
         seconds: least age of what is deleted. 0 is for who alone may write there.
     """
     for path in folder.glob(".*.tmp"):
         try:
             if time.time() - path.stat().st_mtime >= seconds:
-                path.unlink()
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         except FileNotFoundError:
             # Its writer was alive and is done with it.
             continue

@@ -17,11 +17,12 @@ from typing import ClassVar
 from trainer.launch.base import POLL_SECONDS, Launcher, State
 from trainer.launch.options import require_at_least
 from trainer.launch.perform import perform
-from trainer.machine import Machine
+from trainer.machine import Machine, gpus_here
 from trainer.prepare import DataSpec
 from trainer.process import child, settle
 from trainer.spec import Spec
 
+WORKERS_PER_GPU = 4
 TICK_SECONDS = 0.5
 """How often a worker says how far it is."""
 
@@ -31,18 +32,28 @@ class LocalOptions(Machine):
     """Options of the local launcher, besides device and compile.
 
     Args:
-        workers: processes, one thread each; by default one a core.
+        workers: processes, one thread each; 0 is one a core, or on GPUs four a GPU, which small models leave idle.
     """
 
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, {"workers": 1})
+        require_at_least(self, {"workers": 0})
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that the workers share out among them."""
+        return 0 if self.device == "cpu" else gpus_here()
+
+    @property
+    def processes(self) -> int:
+        """Workers that are wanted."""
+        return self.workers or WORKERS_PER_GPU * self.gpus or os.cpu_count() or 1
 
 
 def work(pipe: Connection) -> None:
-    """A worker process: takes data, folder and machine, then specs until the pipe closes; answers with states."""
+    """A worker process: takes data, folder, options and place, then specs till the pipe closes; answers with states."""
     # Ctrl-C reaches every process of the terminal; what it means for a run is for the driver to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settle(threads=1)
@@ -50,8 +61,10 @@ def work(pipe: Connection) -> None:
     import_module("trainer.execute")
     data: DataSpec
     out: Path
-    machine: Machine
-    data, out, machine = pipe.recv()
+    options: LocalOptions
+    data, out, options, place = pipe.recv()
+    if options.gpus:
+        os.environ["LOCAL_RANK"] = str(place % options.gpus)  # where PyTorch's launchers say which GPU is whose
     while True:
         try:
             spec: Spec = pipe.recv()
@@ -69,7 +82,7 @@ def work(pipe: Connection) -> None:
                     # Where the kernel does not end this process with its driver, this does: not the run's failure.
                     raise SystemExit(1) from error
 
-        state = perform(spec, data, out, machine, tick)
+        state = perform(spec, data, out, options, tick)
         try:
             pipe.send(state)
         except BrokenPipeError:
@@ -80,10 +93,11 @@ def work(pipe: Connection) -> None:
 class _Worker:
     process: SpawnProcess
     pipe: Connection
+    place: int
     busy: bool = False
 
     @classmethod
-    def start(cls, data: DataSpec, out: Path, machine: Machine) -> _Worker:
+    def start(cls, data: DataSpec, out: Path, options: LocalOptions, place: int) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         # A worker of a killed driver would otherwise train on beside those of the next one, at half the speed.
@@ -91,8 +105,8 @@ class _Worker:
         process.start()
         theirs.close()
         with suppress(BrokenPipeError):
-            ours.send((data, out, machine))
-        return cls(process, ours)
+            ours.send((data, out, options, place))
+        return cls(process, ours, place)
 
     def stop(self) -> None:
         """End the process, at once if it is at work."""
@@ -120,9 +134,9 @@ class Local(Launcher[Job]):
 
     def __init__(self, options: LocalOptions, data: DataSpec, out: Path, count: int) -> None:
         super().__init__(options, data, out, count)
-        self._size = min(options.workers, count)
+        self._size = min(options.processes, count)
         # All at once, so that the imports of one do not wait for the first run of another.
-        self._pool = [_Worker.start(data, out, options) for _ in range(self._size)]
+        self._pool = [_Worker.start(data, out, options, place) for place in range(self._size)]
 
     @property
     def capacity(self) -> int:
@@ -135,7 +149,8 @@ class Local(Launcher[Job]):
         if worker is None:
             if len(self._pool) >= self._size:
                 raise RuntimeError(f"{spec.run_id}: all {self._size} workers are busy; submit no more than `capacity`")
-            worker = _Worker.start(self.data, self.out, self.options)
+            place = min(set(range(self._size)) - {other.place for other in self._pool})
+            worker = _Worker.start(self.data, self.out, self.options, place)
             self._pool.append(worker)
         worker.busy = True
         # A worker that died while it had nothing to do is found by poll, like one that dies at work.

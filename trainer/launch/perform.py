@@ -21,18 +21,29 @@ TICK_SECONDS = 2.0
 """How often the progress file is written."""
 
 
-def attempt(spec: Spec, out: Path, body: Callable[[], None], interruptions: tuple[type[Exception], ...] = ()) -> State:
+def attempt(
+    spec: Spec,
+    out: Path,
+    body: Callable[[], None],
+    failures: tuple[type[Exception], ...] = (Exception,),
+    interruptions: tuple[type[Exception], ...] = (),
+) -> State:
     """Execute a run unless it is finished or another process is at it; a failure is a state, not an error.
 
-    The record is written under the claim, so what a driver reads there is never undone by a late process.
+    The record is written under the claim, so what a driver reads there is never undone by a late process. A run that
+    diverged would do so again and loses its checkpoint; after any other failure (a full disk, no memory, no such
+    device) it goes on from there when it is submitted again.
 
     Args:
         spec: the run.
         out: the folder of the study.
-        body: executes it. What it raises and is no ``Exception`` passes through here, and leaves the run as it would
-            be after a kill.
-        interruptions: errors that do the same.
+        body: executes it.
+        failures: errors that are the run's own. All others pass through here, and leave the run as it would be after
+            a kill.
+        interruptions: errors that do so although they are among the failures.
     """
+    from trainer.loop import DivergedError
+
     record = Record(out, spec)
     try:
         with claim(record.folder):
@@ -48,9 +59,9 @@ def attempt(spec: Spec, out: Path, body: Callable[[], None], interruptions: tupl
                 body()
             except interruptions:
                 raise
-            except Exception as error:
+            except failures as error:
                 reason = f"{type(error).__name__}: {error}"
-                record.fail(reason)
+                record.fail(reason, final=isinstance(error, DivergedError))
                 return State("failed", reason=reason)
             return State("done", spec.training.tokens)
     except ClaimedError as error:
@@ -78,7 +89,7 @@ def perform(
     from trainer.backend import join
     from trainer.execute import execute
 
-    return attempt(spec, out, lambda: execute(spec, data, out, tick, join(machine)), interruptions)
+    return attempt(spec, out, lambda: execute(spec, data, out, tick, join(machine)), interruptions=interruptions)
 
 
 def record_failure(out: Path, spec: Spec, reason: str) -> None:

@@ -15,7 +15,7 @@ from trainer.launch.base import Launcher, State
 from trainer.launch.claim import claimed
 from trainer.launch.options import require_at_least
 from trainer.launch.perform import ProgressFile, perform
-from trainer.machine import Machine
+from trainer.machine import Machine, on_cpu_without_gpus
 from trainer.prepare import DataSpec
 from trainer.process import settle
 from trainer.records import Record
@@ -80,7 +80,9 @@ class RayCluster(Launcher[Job]):
 
     def submit(self, spec: Spec) -> Job:
         """Queue a run."""
-        return Job(spec, self._task.remote(spec, self.data, self.out, self.options, self.options.cpus))
+        return Job(
+            spec, self._task.remote(spec, self.data, self.out, on_cpu_without_gpus(self.options), self.options.cpus)
+        )
 
     def poll(self, handle: Job) -> State:
         """The result of the task if it has ended, else whether it holds the claim and how far it is."""

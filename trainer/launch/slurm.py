@@ -25,7 +25,7 @@ from trainer.launch.base import Launcher, State
 from trainer.launch.claim import claimed
 from trainer.launch.options import require_at_least
 from trainer.launch.perform import ProgressFile, perform, recorded
-from trainer.machine import Machine
+from trainer.machine import Machine, on_cpu_without_gpus
 from trainer.prepare import DataSpec
 from trainer.process import settle
 from trainer.records import Record
@@ -166,7 +166,7 @@ class Slurm(Launcher[Job]):
 
     def submit(self, spec: Spec) -> Job:
         """Queue a run."""
-        work = Work(spec, self.data, self.out, self.options, self.options.cpus)
+        work = Work(spec, self.data, self.out, on_cpu_without_gpus(self.options), self.options.cpus)
         with _interruptible():
             job = Job(spec, self._executor.submit(work))
         self._submitted.append(job)

@@ -39,5 +39,9 @@ def test_one_process_holds_a_claim_until_it_is_killed(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     for name in (".rows.parquet.abc.tmp", "rows.parquet", ".lock"):
         (tmp_path / name).touch()
+    (tmp_path / ".model.123.tmp").mkdir()  # a checkpoint of several files
+    (tmp_path / ".model.123.tmp" / "config.json").touch()
+    remove_leftovers(tmp_path, 3600)
+    assert (tmp_path / ".model.123.tmp").exists()
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "rows.parquet"]

@@ -33,8 +33,8 @@ def test_values_are_converted_and_every_fault_is_named() -> None:
         read_options("local", options, ["device=tpu"])
     with pytest.raises(ValueError, match="workers: given twice"):
         read_options("local", options, ["workers=1", "workers=2"])
-    with pytest.raises(ValueError, match="launcher local: workers: expected at least 1, got 0"):
-        read_options("local", options, ["workers=0"])
+    with pytest.raises(ValueError, match="launcher local: workers: expected at least 0, got -1"):
+        read_options("local", options, ["workers=-1"])
 
 
 def test_an_unknown_launcher_is_refused() -> None:
