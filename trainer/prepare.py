@@ -63,13 +63,19 @@ class DataSpec:
 
     @cached_property
     def _states(self) -> dict[str, str]:
-        return {name: corpus.state() for name, corpus in self.corpora.items()}
+        return {}
+
+    def _state(self, name: str) -> str:
+        # a corpus that no run needs may lie where the network does not reach
+        if name not in self._states:
+            self._states[name] = self.corpora[name].state()
+        return self._states[name]
 
     def _identity(self, name: str) -> list[object]:
         corpus = self.corpora[name]
         source = corpus.source if corpus.kind == "builtin" else ""
         # How documents are compared decides which of them are dropped from training.
-        return [corpus.kind, source, corpus.max_bytes, self._states[name], self.validation_share, repr(VIEWS)]
+        return [corpus.kind, source, corpus.max_bytes, self._state(name), self.validation_share, repr(VIEWS)]
 
     @cached_property
     def tokenizer_key(self) -> str:

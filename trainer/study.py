@@ -97,7 +97,7 @@ def _data(top: dict[str, Any], folder: Path, faults: Faults) -> DataSpec | None:
     try:
         assert data.tokenizer_key
     except ValueError as error:
-        faults.append(f"tokenizer.checkpoint: {error}")
+        faults.append(f"tokenizer: {error}")
         return None
     return data
 

@@ -28,10 +28,10 @@ SHAPE = {
 }
 
 
-def write_checkpoint(folder: Path, family: str, seed: int = 1) -> Path:
+def write_checkpoint(folder: Path, family: str, seed: int = 1, positions: int = 32) -> Path:
     """A checkpoint with random weights, written by the library itself, and a byte-level tokenizer."""
     torch.manual_seed(seed)
-    config = getattr(transformers, family)(**SHAPE, num_key_value_heads=2, max_position_embeddings=32)
+    config = getattr(transformers, family)(**SHAPE, num_key_value_heads=2, max_position_embeddings=positions)
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     train_tokenizer([f"river road people walked {i} def return self lambda" for i in range(99)], 280).save(
         folder / "tokenizer.json"
