@@ -44,6 +44,8 @@ def panels(domains: list[str], height: float = 2.4) -> tuple[Figure, dict[str, A
         axis.set_title(domain, fontsize=10)
         axis.axhline(0, color="0.7", linewidth=0.8)
         axis.tick_params(labelsize=8)
+    for unused in axes.flat[len(domains) :]:
+        unused.remove()
     return figure, named
 
 
