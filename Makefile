@@ -4,6 +4,7 @@
 ## make lint, pytest    the two halves of make test
 ## make lock            resolve requirements.lock anew (needs uv)
 ## make launchers      the launchers on clusters of this machine, and kill -9 at random moments
+## make study          train the study of examples/data, gather its tables, draw its figures: CORPORA=DIR, hours
 ## make coverage-study  how often the intervals hold the truth on simulated studies
 ## make clean           remove environments, builds and caches; what the quickstart trained stays
 ##
@@ -22,7 +23,7 @@ HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.f
 MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
 NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py
 
-.PHONY: help install quickstart test lint pytest launchers lock clean coverage-study
+.PHONY: help install quickstart test lint pytest launchers study lock clean coverage-study
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -64,6 +65,14 @@ launchers: $(INSTALLED)
 # In this order also under make -j: what lint finds takes seconds to learn.
 test: lint
 	$(MAKE) pytest
+
+study: $(INSTALLED)
+	@test -d "$(CORPORA)/general" || { echo "error: expected CORPORA=DIR with a folder for each corpus of" \
+		"examples/study/runs.yaml, got '$(CORPORA)'" >&2; exit 1; }
+	CORPORA="$(CORPORA)" $(IN) trainer sweep examples/study/runs.yaml --out study/grid --option compile=true
+	CORPORA="$(CORPORA)" $(IN) trainer sweep examples/study/replay.yaml --out study/replay --option compile=true
+	$(VENV)/bin/python examples/study/publish.py
+	$(VENV)/bin/python examples/study/figures.py
 
 lock:
 	tools/lock.sh

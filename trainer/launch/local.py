@@ -29,7 +29,7 @@ TICK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class LocalOptions(Machine):
-    """Options of the local launcher, besides device and compile.
+    """Options of the local launcher, besides device, rows and compile.
 
     Args:
         workers: processes, one thread each; 0 is one a core, or on GPUs four a GPU, which small models leave idle.

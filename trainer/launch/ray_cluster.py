@@ -24,7 +24,7 @@ from trainer.spec import Spec
 
 @dataclass(frozen=True)
 class RayOptions(Machine):
-    """Options of the Ray launcher, besides device and compile.
+    """Options of the Ray launcher, besides device, rows and compile.
 
     Args:
         address: of a cluster, ``auto`` for the one this machine belongs to; empty starts one here for this sweep.

@@ -42,7 +42,7 @@ LIVE = ("PENDING", "RUNNING", "REQUEUED", "COMPLETING", "CONFIGURING", "SUSPENDE
 
 @dataclass(frozen=True)
 class SlurmOptions(Machine):
-    """Options of the submitit launcher, besides device and compile.
+    """Options of the submitit launcher, besides device, rows and compile.
 
     Args:
         cluster: ``slurm``, or ``local`` for plain processes on this machine.
