@@ -185,7 +185,7 @@ def drawn(data: Path) -> Iterator[tuple[str, Figure]]:
     if "study-scarce" in tables:
         yield "scarce", scarce(with_change(tables["study-scarce"]), grid)
     if "study-annealed" in tables:
-        own = tables["study-annealed"]
+        own = tables["study-annealed"].query("tokens > 0")
         last = own.sort_values("tokens").groupby("run")["ratio"].last().round(2)
         yield "annealed", annealed(own.assign(planned=own["run"].map(last)), grid)
 

@@ -77,7 +77,19 @@ def gather(study: Path) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str,
                     "spec": json.dumps(spec),
                 }
             )
+    rows["study-annealed"] = _bases_of(rows["study-annealed"], rows["study"]) + rows["study-annealed"]
     return rows, records
+
+
+def _bases_of(branches: list[dict[str, Any]], grid: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the bases that branches go back to, as the first run of each measured them."""
+    key = ("base", "domain", "target")
+    wanted = {tuple(row[name] for name in key) for row in branches}
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in grid:
+        if row["tokens"] == 0 and (place := tuple(row[name] for name in key)) in wanted:
+            found.setdefault(place, row)
+    return list(found.values())
 
 
 def main() -> None:
