@@ -161,7 +161,7 @@ def test_a_process_that_is_killed_is_no_failure_of_the_run(tmp_path: Path, study
     record = Record(out, study.runs[0])
     assert record.status() == RUNNING, said
     assert list(record.folder.glob("*.shards"))
-    assert len(pd.read_parquet(out / "rows.parquet")) > 2
+    assert len(pd.read_parquet(record.folder / "rows.parquet")) > 2
     torchrun(2, *command)
     assert (rows(study, out)["loss"] - rows(study, alone)["loss"]).abs().max() < TOLERANCE
 

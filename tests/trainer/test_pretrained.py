@@ -379,8 +379,9 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from trainer.backend import join
+from trainer.machine import Machine
 from trainer.pretrained import load_pretrained, load_pretrained_tokenizer, save_pretrained
-backend = join("cpu")
+backend = join(Machine("cpu"))
 loaded = load_pretrained(Path(sys.argv[1]))
 tokenizer = load_pretrained_tokenizer(loaded.checkpoint)
 model = backend.place(loaded)

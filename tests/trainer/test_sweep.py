@@ -100,12 +100,29 @@ def test_a_failing_run_is_recorded_and_the_others_go_on(
 
 
 def test_runs_of_a_failed_base_fail_with_it(tmp_path: Path, study_content: dict[str, Any], write_study: Writer) -> None:
-    study_content["base"]["validation_rows"] = 100_000
+    study_content["base"]["lr"] = 1e30
     path, out = write_study(study_content), tmp_path / "out"
     assert main(["sweep", str(path), "--out", str(out), "--workers", "1"]) == 1
     study = read_study(path)
-    assert "100000 wanted" in Record(out, study.bases[0]).reason()
+    assert Record(out, study.bases[0]).reason().startswith("DivergedError")
     assert all("it starts from, base-" in Record(out, run).reason() for run in study.runs)
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is(
+    tmp_path: Path, study_content: dict[str, Any], write_study: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study_content["base"]["validation_rows"] = 100_000
+    study_content["run"] |= {"max_epochs": {"code": 0.01}, "limits": {"general": 10_000_000}}
+    study_content["grid"]["ratios"] = [0.3]
+    study_content["runs"] = [{"size": 32, "domain": "code", "ratio": 0.6, "limits": {}}]
+    path, out = write_study(study_content), tmp_path / "out"
+    for command in (["sweep", "--workers", "1"], ["run"], ["sweep", "--dry-run"]):
+        assert main([command[0], str(path), "--out", str(out), *command[1:]]) == 2
+        said = capsys.readouterr().err
+        assert "100000 wanted" in said
+        assert "general: limited to 625000 rows of 16 tokens, but there are only" in said
+        assert "mixture: repeated too often: code:" in said
+    assert not (out / "runs").exists()
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_rows_of_an_undisturbed_one(
