@@ -69,8 +69,8 @@ test: lint
 study: $(INSTALLED)
 	@test -d "$(CORPORA)/general" || { echo "error: expected CORPORA=DIR with a folder for each corpus of" \
 		"examples/study/runs.yaml, got '$(CORPORA)'" >&2; exit 1; }
-	CORPORA="$(CORPORA)" $(IN) trainer sweep examples/study/runs.yaml --out study/grid --option compile=true
-	CORPORA="$(CORPORA)" $(IN) trainer sweep examples/study/replay.yaml --out study/replay --option compile=true
+	CORPORA="$(abspath $(CORPORA))" $(IN) trainer sweep examples/study/runs.yaml --out study/grid --option compile=true
+	CORPORA="$(abspath $(CORPORA))" $(IN) trainer sweep examples/study/replay.yaml --out study/replay --option compile=true
 	$(VENV)/bin/python examples/study/publish.py
 	$(VENV)/bin/python examples/study/figures.py
 

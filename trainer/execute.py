@@ -22,7 +22,7 @@ from trainer.files import derived_seed
 from trainer.loop import Measurement, Resume, Snapshots, Start, train
 from trainer.mixture import Mixture
 from trainer.model import Transformer
-from trainer.prepare import TRAIN, VALIDATION, DataSpec, open_rows, open_tokenizer
+from trainer.prepare import TRAIN, VALIDATION, DataSpec, open_rows, open_tokenizer, validation_fault
 from trainer.pretrained import CausalModel, PretrainedTokenizer, load_pretrained, save_pretrained
 from trainer.records import Record
 from trainer.scores import ROWS_AT_ONCE, write_scores
@@ -48,11 +48,8 @@ class _Opened:
 
 
 def _validation(rows: Shard, count: int, name: str) -> Tensor:
-    if rows.header.rows < count:
-        raise ValueError(
-            f"corpus {name}: {rows.header.rows} validation rows, {count} wanted; "
-            "add text, raise validation_share or lower validation_rows"
-        )
+    if fault := validation_fault(name, rows.header.rows, count):
+        raise ValueError(fault)
     # Evenly spread over the held-out documents, so that a few long ones do not make up the whole set.
     return torch.from_numpy(rows.rows([i * rows.header.rows // count for i in range(count)]))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trainer.bases import BaseSpec
 from trainer.files import read_json
-from trainer.prepare import TRAIN, VALIDATION
+from trainer.prepare import TRAIN, VALIDATION, validation_fault
 from trainer.spec import RunSpec, Spec
 from trainer.stream import stream_of, usable_rows
 from trainer.study import Study
@@ -32,14 +32,10 @@ def _faults(spec: Spec, study: Study, out: Path) -> list[str]:
         except ValueError as error:
             found.append(str(error))
     targets = [spec.general] if isinstance(spec, BaseSpec) else [spec.base.general, spec.domain]
-    wanted = spec.training.validation_rows
     for name in targets:
         held = packed_rows(study, out, name, VALIDATION)
-        if held is not None and held < wanted:
-            found.append(
-                f"corpus {name}: {held} validation rows, {wanted} wanted; "
-                "add text, raise validation_share or lower validation_rows"
-            )
+        if held is not None and (fault := validation_fault(name, held, spec.training.validation_rows)):
+            found.append(fault)
     return found
 
 

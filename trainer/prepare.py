@@ -22,6 +22,16 @@ TRAIN = "train"
 VALIDATION = "validation"
 
 
+def validation_fault(name: str, held: int, wanted: int) -> str | None:
+    """What is wrong where a corpus holds fewer validation rows than a run is measured on."""
+    if held >= wanted:
+        return None
+    return (
+        f"corpus {name}: {held} validation rows, {wanted} wanted; "
+        "add text, raise validation_share or lower validation_rows"
+    )
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """Everything that decides what the packed rows hold.

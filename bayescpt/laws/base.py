@@ -110,6 +110,10 @@ class Law(ABC):
     def loss(self, theta: Theta, point: Point) -> Scalar:
         """Expected loss in nats per token at ``point`` for one draw ``theta`` of the natural parameters."""
 
+    def named(self, coordinates: Float[Array, " coordinate"]) -> dict[str, Scalar]:
+        """The coordinates by name."""
+        return dict(zip((c.name for c in self.coordinates), coordinates, strict=True))
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 

@@ -19,13 +19,13 @@ from bayescpt.laws.surface import (
     PARAMS,
     SHARE_GAIN,
     SIZE_GAIN,
-    Surface,
+    Constrained,
     offset_power,
     offset_slope,
 )
 
 
-class DCPT(Surface):
+class DCPT(Constrained):
     """L = E + A/N^alpha + B s^eta/D^beta + C/(s + eps)^gamma, with eta > 1 and C > C0.
 
     N and D in billions, s the share of the target's own corpus. The two constraints make dL/ds < 0 for every D >= D_min

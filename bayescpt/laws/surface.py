@@ -165,12 +165,7 @@ def with_level(law: Law, level: Scalar, theta: Theta, reference: Reference, base
 
 
 class Surface(Law):
-    """L = E + A/N^alpha + B m(s)/D^beta + C c(s), with dL/ds < 0 for every D >= D_min by construction.
-
-    With both shapes given, dL/ds = B m'(s)/D^beta + C c'(s). Where the ratio m'(s)/(-c'(s)) is largest at s = 1, as it
-    is for all forms here, C > C0 = B m'(1)/(-c'(1) D_min^beta) does it (appendix E.3 of 2406.01375); C is sampled, and
-    B is the fraction C0/C of what that allows.
-    """
+    """L = E + A/N^alpha + B m(s)/D^beta + C c(s); what stands in the way of dL/ds < 0 is left to the kinds of it."""
 
     needs_base = False
     can_rise = False
@@ -191,18 +186,28 @@ class Surface(Law):
     def missing(self, theta: Theta, share: Scalar) -> Scalar:
         """c(s), the unit share term: falls in s."""
 
-    @abstractmethod
-    def steepest(self, theta: Theta) -> Scalar:
-        """m'(1)/(-c'(1))."""
-
-    def named(self, coordinates: Float[Array, " coordinate"]) -> dict[str, Scalar]:
-        """The coordinates by name."""
-        return dict(zip((c.name for c in self.coordinates), coordinates, strict=True))
-
     def share_amplitude(self, coordinates: Mapping[str, Scalar], theta: Theta) -> Scalar:
         """C such that the share term falls by the share gain from 0 to 1."""
         none, whole = (self.missing(theta, jnp.asarray(share)) for share in (0.0, 1.0))
         return jnp.exp(coordinates["log_share_gain"]) / (none - whole)
+
+    def loss(self, theta: Theta, point: Point) -> Scalar:
+        size_term = theta["A"] * raised(point.size, -theta["alpha"])
+        data_term = theta["B"] * self.weight(theta, point.share) * raised(point.tokens, -theta["beta"])
+        return theta["E"] + size_term + data_term + theta["C"] * self.missing(theta, point.share)
+
+
+class Constrained(Surface):
+    """A surface whose data term grows in the share, with dL/ds < 0 for every D >= D_min by construction.
+
+    dL/ds = B m'(s)/D^beta + C c'(s). Where the ratio m'(s)/(-c'(s)) is largest at s = 1, as it is for all forms here,
+    C > C0 = B m'(1)/(-c'(1) D_min^beta) does it (appendix E.3 of 2406.01375); C is sampled, and B is the fraction C0/C
+    of what that allows.
+    """
+
+    @abstractmethod
+    def steepest(self, theta: Theta) -> Scalar:
+        """m'(1)/(-c'(1))."""
 
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
@@ -214,11 +219,6 @@ class Surface(Law):
         allowed = theta["C"] * reference.tokens_min ** theta["beta"] / self.steepest(theta)
         theta["B"] = jax.nn.sigmoid(own["logit_data_fraction"]) * allowed
         return with_level(self, own["log_level"], theta, reference, base_share)
-
-    def loss(self, theta: Theta, point: Point) -> Scalar:
-        size_term = theta["A"] * raised(point.size, -theta["alpha"])
-        data_term = theta["B"] * self.weight(theta, point.share) * raised(point.tokens, -theta["beta"])
-        return theta["E"] + size_term + data_term + theta["C"] * self.missing(theta, point.share)
 
 
 def offset_power(theta: Theta, share: Scalar) -> Scalar:

@@ -28,7 +28,7 @@ import json, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from trainer.backend import join
+from trainer.backend import join, leave
 from trainer.machine import Machine
 from trainer.execute import execute
 from trainer.study import read_study
@@ -46,6 +46,8 @@ try:
     execute(study.runs[0], study.data, out, tick, join(Machine("cpu")))
 except Stopped:
     pass
+finally:
+    leave()  # a process that ends with the threads of its group still running may be aborted
 """
 
 

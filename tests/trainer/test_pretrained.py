@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -371,31 +370,3 @@ def test_the_library_is_only_imported_where_it_is_needed(llama: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ModuleNotFoundError, match=r"need transformers .*; install it: pip install"):
         describe_pretrained(llama)
-
-
-WORKER = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from trainer.backend import join
-from trainer.machine import Machine
-from trainer.pretrained import load_pretrained, load_pretrained_tokenizer, save_pretrained
-backend = join(Machine("cpu"))
-loaded = load_pretrained(Path(sys.argv[1]))
-tokenizer = load_pretrained_tokenizer(loaded.checkpoint)
-model = backend.place(loaded)
-model(torch.arange(12)[None]).square().mean().backward()
-save_pretrained(model, Path(sys.argv[2]), tokenizer, backend)
-"""
-
-
-def test_a_model_in_parts_on_two_processes_is_saved_whole(tmp_path: Path, tokens: Tensor) -> None:
-    folder = write_checkpoint(tmp_path / "checkpoint", "Qwen2Config", tied=True)
-    (tmp_path / "worker.py").write_text(WORKER, "utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += [str(tmp_path / "worker.py"), str(folder), str(tmp_path / "saved")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert torch.equal(plain_logits(tmp_path / "saved", tokens), plain_logits(folder, tokens))

@@ -68,6 +68,3 @@ class L1(Surface):
 
     def missing(self, theta: Theta, share: Scalar) -> Scalar:
         return offset_power(theta, share)
-
-    def steepest(self, theta: Theta) -> Scalar:
-        return jnp.zeros(())

@@ -83,7 +83,7 @@ class L2(Law):
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
-        own = dict(zip((c.name for c in self.coordinates), coordinates, strict=True))
+        own = self.named(coordinates)
         theta = {name: jnp.exp(own[coordinate]) for coordinate, name in EXPONENTS.items()}
         theta["eta"] = jnp.exp(own["log_eta"])
         theta["A"] = size_amplitude(jnp.exp(own["log_size_gain"]), theta["alpha"], reference)

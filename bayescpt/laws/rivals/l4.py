@@ -9,10 +9,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from bayescpt.laws.base import Coordinate, Param, Prior, Scalar, Theta
-from bayescpt.laws.surface import ALPHA, BETA, DATA_FRACTION, LEVEL, PARAMS, SHARE_GAIN, SIZE_GAIN, Surface
+from bayescpt.laws.surface import ALPHA, BETA, DATA_FRACTION, LEVEL, PARAMS, SHARE_GAIN, SIZE_GAIN, Constrained
 
 
-class L4(Surface):
+class L4(Constrained):
     """L = E + A/N^alpha + B b^s/D^beta + C c^-s, with b, c > 1.
 
     As printed, the loss may rise with its own share, for which the paper rejects it. Here C is held above

@@ -11,7 +11,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, raised
-from bayescpt.laws.surface import ALPHA, BETA, LEVEL, PARAMS, SIZE_GAIN, TOKEN_GAIN, size_amplitude, with_level
+from bayescpt.laws.surface import (
+    ALPHA,
+    BETA,
+    LEVEL,
+    PARAMS,
+    SIZE_GAIN,
+    TOKEN_FACTOR,
+    TOKEN_GAIN,
+    size_amplitude,
+    with_level,
+)
 
 
 class L5(Law):
@@ -50,11 +60,11 @@ class L5(Law):
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
-        own = dict(zip((c.name for c in self.coordinates), coordinates, strict=True))
+        own = self.named(coordinates)
         theta = {"alpha": jnp.exp(own["log_alpha"]), "beta": jnp.exp(own["log_beta"])}
         theta["sigma"] = reference.tokens_min * jax.nn.sigmoid(own["logit_sigma"])
         theta["A"] = size_amplitude(jnp.exp(own["log_size_gain"]), theta["alpha"], reference)
-        root = math.sqrt(10.0)
+        root = math.sqrt(TOKEN_FACTOR)
         few, many = (0.5 * (reference.tokens * x + theta["sigma"]) for x in (1 / root, root))
         bought = raised(few, -theta["beta"]) - raised(many, -theta["beta"])
         theta["B"] = jnp.exp(own["log_token_gain"]) / bought

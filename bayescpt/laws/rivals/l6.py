@@ -18,13 +18,13 @@ from bayescpt.laws.surface import (
     PARAMS,
     SHARE_GAIN,
     SIZE_GAIN,
-    Surface,
+    Constrained,
     offset_power,
     offset_slope,
 )
 
 
-class L6(Surface):
+class L6(Constrained):
     """L = E + A/N^alpha + B e^s/D^beta + C/(s + eps)^gamma, with C > C0.
 
     Meets all four requirements of the paper, with one parameter less than L3.

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from bayescpt.laws.base import Coordinate, Param, Scalar, Theta, raised
 from bayescpt.laws.dcpt import DCPT
-from bayescpt.laws.surface import PARAMS, Surface, offset_power, offset_slope
+from bayescpt.laws.surface import PARAMS, Constrained, offset_power, offset_slope
 
 
-class L7(Surface):
+class L7(Constrained):
     """L = E + A/N^alpha + B (s + eps)^eta/D^beta + C/(s + eps)^gamma, with eta > 1 and C > C0.
 
     Meets all four requirements of the paper. C0 = B eta (1 + eps)^(eta + gamma) / (gamma D_min^beta).
