@@ -1,11 +1,12 @@
 """Training speed side by side: this trainer, the Hugging Face Trainer, a plain loop over litgpt's model.
 
     pip install accelerate litgpt==0.5.13
-    python -m benchmarks.trainer -o runs.jsonl         the table of runs, about 20 minutes
-    python -m benchmarks.trainer.sweeps                the table of sweeps, about 10 minutes
+    python -m benchmarks.trainer -o runs.jsonl         the table of runs, about 40 minutes
+    python -m benchmarks.trainer.sweeps                the table of sweeps, about 10 minutes a repeat
 
-Every number is the median over repeats; in each repeat every contender runs once, in a process of its own with one
-thread, on a machine that should do nothing else.
+In each repeat every contender runs once, in a process of its own with one thread, on a machine that should do nothing
+else. A ratio is taken within a repeat, where the contenders ran one after another, and its median and range over the
+repeats are told: the speed of a shared machine drifts by more than the contenders differ.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pandas as pd
 from benchmarks.trainer.common import VOCAB, Setting
 from trainer.sizes import Size
 
-WIDTHS = (96, 160, 256, 352)
+WIDTHS = (96, 256)
 WAYS = (("float32", False), ("float32", True), ("bfloat16", False), ("bfloat16", True))
 PEERS = ("huggingface", "huggingface-loop", "litgpt")
 
@@ -37,32 +38,41 @@ def measure(name: str, setting: Setting) -> dict[str, float]:
     return found
 
 
+def ratios(rows: pd.DataFrame) -> list[str]:
+    """For every peer the speed of ours over its own, by repeat: median and range."""
+    rates = rows.pivot_table(index="repeat", columns="name", values="rate", aggfunc="max")
+    cells = []
+    for peer in PEERS:
+        found = (rates["ours"] / rates[peer]).dropna() if peer in rates else pd.Series(dtype=float)
+        cells.append(f"{found.median():.2f} [{found.min():.2f}, {found.max():.2f}]" if len(found) else "-")
+    return cells
+
+
 def table(rows: pd.DataFrame) -> str:
-    """Medians over repeats by width and way in Markdown: ours, its share of the matmul peak, its ratios to the peers.
+    """By width and way in Markdown: the speed of ours, its share of the matmul peak, its ratios to the peers.
 
     The last line of a width sets every contender's fastest way against ours.
     """
-    medians = rows.groupby(["width", "precision", "compiled", "name"])[["rate", "peak"]].median()
     lines = [
         "| N | precision | compiled | tok/s | of peak | " + " | ".join(f"/ {peer}" for peer in PEERS) + " |",
         "|---|---|---|---|---|" + "---|" * len(PEERS),
     ]
-    for width in sorted(rows["width"].unique()):
-        size = Size(int(width))
-        ways = [(p, c) for p, c in WAYS if (width, p, c, "ours") in medians.index]
-        for precision, compiled in ways:
-            rates = medians.loc[(width, precision, compiled)]
-            mine = rates.loc["ours", "rate"]
-            share = mine * size.flops_per_token(VOCAB) / rates.loc["ours", "peak"]
-            ratios = [f"{mine / rates.loc[peer, 'rate']:.2f}" if peer in rates.index else "-" for peer in PEERS]
+    for width, those in rows.groupby("width"):
+        size = Size(int(str(width)))
+        for precision, compiled in WAYS:
+            way = those[(those["precision"] == precision) & (those["compiled"] == compiled)]
+            mine = way[way["name"] == "ours"]
+            if mine.empty:
+                continue
+            rate = mine["rate"].median()
+            share = (mine["rate"] * size.flops_per_token(VOCAB) / mine["peak"]).median()
             lines.append(
-                f"| {size.non_embedding / 1e6:.2f}M | {precision} | {'yes' if compiled else 'no'} | {mine:,.0f} | "
-                f"{share:.0%} | {' | '.join(ratios)} |"
+                f"| {size.non_embedding / 1e6:.2f}M | {precision} | {'yes' if compiled else 'no'} | {rate:,.0f} | "
+                f"{share:.0%} | {' | '.join(ratios(way))} |"
             )
-        best = medians.loc[width]["rate"].groupby("name").max()
-        ratios = [f"{best['ours'] / best[peer]:.2f}" if peer in best.index else "-" for peer in PEERS]
+        best = those[those["name"] == "ours"].groupby("repeat")["rate"].max().median()
         lines.append(
-            f"| {size.non_embedding / 1e6:.2f}M | best of each | | {best['ours']:,.0f} | | {' | '.join(ratios)} |"
+            f"| {size.non_embedding / 1e6:.2f}M | best of each | | {best:,.0f} | | {' | '.join(ratios(those))} |"
         )
     return "\n".join(lines)
 
@@ -72,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trainer", description=__doc__)
     parser.add_argument("--name", action="append", help="contender; may stand several times")
     parser.add_argument("--width", type=int, action="append")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("-o", "--out", type=Path, help="JSON lines, one a measurement, appended to")
     asked = parser.parse_args()
@@ -82,7 +92,16 @@ def main() -> None:
             for precision, compiled in WAYS:
                 for name in asked.name or ("ours", *PEERS):
                     found = measure(name, Setting(width, precision, compiled, asked.seconds))
-                    rows.append({"name": name, "width": width, "precision": precision, "compiled": compiled, **found})
+                    rows.append(
+                        {
+                            "repeat": repeat,
+                            "name": name,
+                            "width": width,
+                            "precision": precision,
+                            "compiled": compiled,
+                            **found,
+                        }
+                    )
                     print(f"{repeat} {name} {width} {precision} {compiled}: {found['rate']:,.0f}", file=sys.stderr)
                     if asked.out:
                         with asked.out.open("a") as file:
