@@ -10,8 +10,8 @@ class SamplerSettings:
     """How to sample. The defaults reach an effective sample size above 400 on tables of a few domains."""
 
     chains: int = 4
-    warmup: int = 1000
-    draws: int = 1250
-    target_accept: float = 0.98
+    warmup: int = 700
+    draws: int = 1000
+    target_accept: float = 0.9
     max_tree_depth: int = 10
     """at most 2^depth - 1 leapfrog steps a draw"""

@@ -79,6 +79,7 @@ class Truth:
             share=ratio if target == "domain" else 1 - ratio,
             base_loss=jnp.full(tokens.shape, self.base[target]),
             base_share=jnp.full(tokens.shape, float(target == "general")),
+            base_usual=jnp.full(tokens.shape, self.base[target]),
         )
 
     def loss(self, target: str, size: float, tokens: Any, ratio: Any) -> np.ndarray:

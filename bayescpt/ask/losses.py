@@ -12,8 +12,10 @@ from jaxtyping import Array, Float
 from bayescpt.fit import Fit
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
-from bayescpt.model.layout import BASE_SHARE
-from bayescpt.schema import TARGETS, Target
+from bayescpt.model.base import usual_gap
+from bayescpt.model.layout import BASE_SHARE, progress_of
+from bayescpt.model.noise import loudness
+from bayescpt.schema import GENERAL, TARGETS, Target
 
 
 class Losses:
@@ -40,9 +42,44 @@ class Losses:
             self._base[target] = self._fit.base_loss(self._domain, self.size, target)
         return self._base[target]
 
+    def _usual(self, target: Target) -> Float[np.ndarray, " draw"]:
+        """What a base as good as this one on general text usually scores."""
+        table = self._fit.table
+        gap = usual_gap(table)[table.domains.index(self._domain)] if self._domain in table.domains else np.nan
+        if target == GENERAL or np.isnan(gap):
+            return self.base(target)
+        return self.base(GENERAL) * np.exp(gap)
+
     def at(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
-        """Expected loss at ``ratio``, whose last axis (or only value) runs over draws."""
-        return np.asarray(_value(self.law, *self._arguments(target, ratio)))
+        """Expected loss at ``ratio``, whose last axis (or only value) runs over draws.
+
+        What the law misses at the base is part of it: as estimated where the table has runs of it, else drawn.
+        """
+        return np.asarray(_value(self.law, *self._arguments(target, ratio))) + self._missed(target, ratio)
+
+    def loudness(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
+        """How much louder noise is there than at an even mix at the end of a run."""
+        index = TARGETS.index(target)
+        share = jnp.asarray(ratio if target == "domain" else 1 - ratio)
+        shape = (jnp.asarray(self.draws.noise_share_exponent[index]), jnp.asarray(self.draws.noise_early[index]))
+        return np.asarray(loudness(share, jnp.asarray(self.progress), *shape))
+
+    @property
+    def progress(self) -> float:
+        """Position along the table's runs, in log tokens."""
+        return float(progress_of(jnp.asarray(self.tokens / BILLION), self._fit.reference))
+
+    def _missed(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
+        return self.loudness(target, ratio) * self.progress * self._effect(TARGETS.index(target))
+
+    def _effect(self, index: int) -> Float[np.ndarray, " draw"]:
+        """Effect of the base of this size: the table's where it has one such, else a new one."""
+        here = np.flatnonzero(np.isclose(self._fit.table.base_size, self.size, rtol=1e-9))
+        known = [b for b in here if not np.isnan(self.draws.base_effects[index, b]).any()]
+        if len(known) == 1:
+            return self.draws.base_effects[index, known[0]]
+        rng = self._fit.rng("base effect", self._domain, TARGETS[index], repr(self.size))
+        return self.draws.base_sd[index] * rng.standard_normal(self.count)
 
     def slope(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
         """dL / d log D at the end of the run: nats per e-fold of tokens."""
@@ -62,6 +99,7 @@ class Losses:
             share=jnp.asarray(share),
             base_loss=jnp.broadcast_to(base, shape),
             base_share=jnp.full(shape, BASE_SHARE[index]),
+            base_usual=jnp.broadcast_to(self._usual(target) if self.law.needs_base else base, shape),
         )
         return {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}, point
 

@@ -9,9 +9,7 @@ import xarray as xr
 
 from bayescpt.ask.losses import Losses
 from bayescpt.fit import Fit
-from bayescpt.laws import BILLION
-from bayescpt.model.layout import progress_of
-from bayescpt.model.noise import deviation_scale, share_scale
+from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import TARGETS
 
 POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
@@ -68,14 +66,16 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             ratio = members["ratio"].to_numpy(dtype=float)
             mean = losses.at(target, ratio[:, None]).T
             draws = losses.draws
-            share = ratio if target == "domain" else 1 - ratio
-            louder = np.asarray(
-                share_scale(jnp.asarray(share), jnp.asarray(draws.noise_share_exponent[index][:, None]))
-            )
-            scale = float(deviation_scale(progress_of(jnp.asarray(tokens / BILLION), fit.reference)))
+            louder = losses.loudness(target, ratio[:, None]).T
+            scale = float(deviation_scale(jnp.asarray(losses.progress)))
             offset = scale * draws.run_sd[index][:, None] * rng.standard_normal(mean.shape)
-            residual = draws.noise_sd[index][:, None] * rng.standard_t(draws.noise_df[index][:, None], mean.shape)
-            expected[:, where], predictive[:, where] = mean, mean + louder * (offset + residual)
+            wander = draws.noise_sd[index][:, None] * rng.standard_normal(mean.shape)
+            df = draws.noise_df[index]
+            mixing = np.ones_like(df)
+            heavy = np.isfinite(df)
+            mixing[heavy] = rng.chisquare(df[heavy]) / df[heavy]
+            expected[:, where] = mean
+            predictive[:, where] = mean + louder * (offset + wander) / np.sqrt(mixing)[:, None]
     result = xr.Dataset({"expected": (("sample", "point"), expected), "predictive": (("sample", "point"), predictive)})
     for name in result:
         result[name].attrs = {"unit": "nats/token"}

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bayescpt.fit import Fit
 
 DEFAULTS = SamplerSettings()
+LOOK = (
+    "a normal approximation at the mode, noise and spreads held fixed: a quick look, nothing checked; "
+    "decide with --method nuts"
+)
 LEAST_DRAWS = 4
 """R-hat splits a chain in two and needs two draws in either half."""
 
@@ -26,6 +30,13 @@ def fit(
     rows: Annotated[str, typer.Argument(metavar="ROWS", help="Observation table, CSV or Parquet.")],
     out: Annotated[str, typer.Option("-o", "--out", metavar="FIT.nc", help="Where to write the fit.")],
     law: Annotated[str, typer.Option(help="Scaling law; an unknown name lists those on offer.")] = "memory",
+    pooling: Annotated[str, typer.Option(help="How domains share the law: partial, correlated, none or complete.")] = (
+        "partial"
+    ),
+    noise: Annotated[str, typer.Option(help="What lies on top of the law: student or normal.")] = "student",
+    method: Annotated[
+        str, typer.Option(help="nuts samples; laplace is a quick look: intervals are too narrow, unchecked.")
+    ] = "nuts",
     seed: Annotated[int, typer.Option(help="Seed of everything random; at least 0.")] = 0,
     chains: Annotated[int, typer.Option(help="Chains, in parallel where there are cores.")] = DEFAULTS.chains,
     warmup: Annotated[int, typer.Option(help="Draws of each chain to adapt on, then dropped.")] = DEFAULTS.warmup,
@@ -51,19 +62,25 @@ def fit(
         use_devices(max(chains, 1))
         from bayescpt.data import Table
         from bayescpt.fit import fit as sample
-        from bayescpt.fit.run import law_named
+        from bayescpt.fit.run import check_method, model_of
 
-        chosen = gather(law_named, law)
+        model = gather(model_of, law, pooling, noise)
+        gather(check_method, method)
         table = gather(Table.read, rows)
         gather.done()
         settings = SamplerSettings(chains, warmup, draws, target_accept)
-        label = f"sampling {chains} x ({warmup} + {draws}) draws of the {law} law on {len(table)} rows"
-        found, seconds = in_background(lambda: sample(table, chosen, seed, settings), label)
+        what = f"{chains} x ({warmup} + {draws}) draws" if method == "nuts" else "around the mode"
+        label = f"sampling {what} of the {law} law on {len(table)} rows"
+        parts = (model.law, model.hierarchy, model.noise)
+        found, seconds = in_background(lambda: sample(table, *parts, method, seed, settings), label)
         found.save(path)
         say.result(
             {
                 "path": str(path),
                 "law": law,
+                "pooling": pooling,
+                "noise": noise,
+                "method": method,
                 "seed": seed,
                 "chains": chains,
                 "warmup": warmup,
@@ -95,6 +112,8 @@ def draw(found: Fit, path: str, seconds: float, console: Console) -> None:
     from rich.table import Table as Grid
     from rich.text import Text
 
+    if found.method == "laplace":
+        console.print(LOOK, soft_wrap=True)
     grid: Any = Grid("check", "", "", box=None, show_header=False, pad_edge=False)
     for one in found.checks:
         mark = Text("passed", style="green") if one.passed else Text("FAILED", style="bold red")

@@ -2,7 +2,7 @@
 
 from bayescpt.fit.checks import Check, UnreliableFit
 from bayescpt.fit.fit import Draws, Fit
-from bayescpt.fit.run import DEFAULT_LAW, fit, prior_fit
+from bayescpt.fit.run import DEFAULT_LAW, fit, model_of, prior_fit
 from bayescpt.fit.sample import Sampler
 from bayescpt.settings import SamplerSettings
 
@@ -15,5 +15,6 @@ __all__ = [
     "SamplerSettings",
     "UnreliableFit",
     "fit",
+    "model_of",
     "prior_fit",
 ]

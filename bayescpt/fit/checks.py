@@ -12,7 +12,18 @@ R_HAT_BELOW = 1.01
 ESS_ABOVE = 400
 """Vehtari et al. 2021 (rank-normalised split R-hat, bulk and tail ESS): 400 draws steady the 5 and 95 % quantiles."""
 
-CHECKED = ("coordinates", "population", "spread", "run_sd", "noise_sd", "noise_df", "noise_share_exponent")
+CHECKED = (
+    "coordinates",
+    "population",
+    "spread",
+    "base_sd",
+    "run_sd",
+    "noise_sd",
+    "noise_memory",
+    "noise_df",
+    "noise_share_exponent",
+    "noise_early",
+)
 """Law parameters by their coordinates (rank statistics do not change under monotone maps) and hyper-parameters."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,15 +20,17 @@ from jaxtyping import Array, Float
 from bayescpt.data.files import atomic_path
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check, UnreliableFit
-from bayescpt.laws import BILLION, LAWS, Point, Reference
+from bayescpt.laws import LAWS, Reference
 from bayescpt.model.base import base_loss_draws
-from bayescpt.model.hierarchy import PartialPooling
+from bayescpt.model.hierarchy import HIERARCHIES
 from bayescpt.model.layout import BASE_SHARE
 from bayescpt.model.model import Model
-from bayescpt.model.noise import StudentTNoise
+from bayescpt.model.noise import NOISES
 from bayescpt.schema import TARGETS, Target
 
-FORMAT = 1
+FORMAT = 2
+NUTS, LAPLACE, PRIOR = "nuts", "laplace", "prior"
+METHODS = (NUTS, LAPLACE)
 PACKAGES = ("bayescpt", "jax", "numpyro", "arviz-base", "numpy", "xarray")
 
 
@@ -36,10 +38,16 @@ class Draws(NamedTuple):
     """Everything about one domain, one row per posterior draw (chains joined). General first, domain second."""
 
     theta: dict[str, Float[Array, "target draw"]]
+    base_effects: Float[np.ndarray, "target base draw"]
+    """of the table's bases, in the order of their names; NaN where the domain has no rows of that base"""
+    base_sd: Float[np.ndarray, "target draw"]
     run_sd: Float[np.ndarray, "target draw"]
     noise_sd: Float[np.ndarray, "target draw"]
+    noise_memory: Float[np.ndarray, "target draw"]
     noise_df: Float[np.ndarray, "target draw"]
+    """infinite for normal noise"""
     noise_share_exponent: Float[np.ndarray, "target draw"]
+    noise_early: Float[np.ndarray, "target draw"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class Fit:
     tree: xr.DataTree
     checks: tuple[Check, ...]
     seed: int
+    method: str = NUTS
+    """how the draws were made: ``nuts``, ``laplace`` or ``prior``"""
     accepted: str | None = None
     """why a fit that failed its checks may answer all the same"""
 
@@ -88,25 +98,50 @@ class Fit:
         if not self.passed and self.accepted is None:
             raise UnreliableFit(self.checks)
         posterior = self.posterior.stack(sample=("chain", "draw"))
+
+        def each(name: str) -> np.ndarray:
+            return posterior[name].transpose("target", ..., "sample").values
+
+        typical = each("noise_typical")
         if domain in self.table.domains:
             chosen = posterior.sel(domain=domain)
             coordinates = chosen["coordinates"].transpose("target", "sample", "coordinate").values
             noise_sd = chosen["noise_sd"].transpose("target", "sample").values
+            effects = chosen["base_effect"].transpose("target", "base", "sample").values
         else:
-            rng = self.rng("new domain", domain)
-            mean, spread = (
-                posterior[n].transpose("target", "sample", "coordinate").values for n in ("population", "spread")
-            )
-            coordinates = mean + spread * rng.standard_normal(mean.shape)
-            typical = posterior["noise_typical"].transpose("target", "sample").values
-            noise_sd = typical * np.exp(self.model.noise.domain_spread * rng.standard_normal(typical.shape))
+            coordinates = self._new_domain(domain)
+            rng = self.rng("new domain's noise", domain)
+            noise_sd = typical * np.exp(self.model.noise.group_spread * rng.standard_normal(typical.shape))
+            effects = np.full((len(TARGETS), len(self.table.bases), self.size), np.nan)
         return Draws(
             theta=_natural(self.model, jnp.asarray(coordinates), self.reference),
-            run_sd=posterior["run_sd"].transpose("target", "sample").values,
+            base_effects=effects,
+            base_sd=each("base_sd"),
+            run_sd=each("run_sd"),
             noise_sd=noise_sd,
-            noise_df=posterior["noise_df"].transpose("target", "sample").values,
-            noise_share_exponent=posterior["noise_share_exponent"].transpose("target", "sample").values,
+            noise_memory=each("noise_memory"),
+            noise_df=each("noise_df") if "noise_df" in posterior else np.full(typical.shape, np.inf),
+            noise_share_exponent=each("noise_share_exponent"),
+            noise_early=each("noise_early"),
         )
+
+    def _new_domain(self, domain: str) -> Float[np.ndarray, "target draw coordinate"]:
+        """Coordinates of a domain that the table does not have: drawn from the population of every draw."""
+        law, hierarchy = self.model.law, self.model.hierarchy
+        if not hierarchy.groups(self.table).any() and len(self.table.domains) > 1:
+            # one law for all domains: the new one has it too
+            chosen = self.posterior.stack(sample=("chain", "draw"))["coordinates"].isel(domain=0)
+            return chosen.transpose("target", "sample", "coordinate").values
+        posterior = self.posterior.stack(sample=("chain", "draw"))
+        sites = {name: jnp.asarray(posterior[name].transpose("sample", ...).values) for name in hierarchy.sites}
+
+        def one(sites: dict[str, Array], score: Array) -> Array:
+            population = hierarchy.population(law, sites, 1)
+            return population.mean[:, 0] + jnp.einsum("tij,tj->ti", population.root, score)
+
+        scores = self.rng("new domain", domain).standard_normal((self.size, len(TARGETS), len(law.coordinates)))
+        drawn = jax.jit(jax.vmap(one))(sites, jnp.asarray(scores))
+        return np.moveaxis(np.asarray(drawn), 0, 1)
 
     def base_loss(self, domain: str, size: float, target: Target) -> Float[np.ndarray, " draw"]:
         """Loss of the base model of this size on the target's validation set, one value a draw.
@@ -116,16 +151,6 @@ class Fit:
         """
         return base_loss_draws(
             self.table, domain, size, target, self.size, self.rng("base", domain, target, repr(float(size)))
-        )
-
-    def point(self, size: float, tokens: float, share: Any, base_loss: Any, target: Target) -> Point:
-        """A point in the units of the laws from sizes and tokens as counts."""
-        return Point(
-            size=jnp.asarray(size / BILLION),
-            tokens=jnp.asarray(tokens / BILLION),
-            share=jnp.asarray(share),
-            base_loss=jnp.asarray(base_loss),
-            base_share=jnp.asarray(BASE_SHARE[TARGETS.index(target)]),
         )
 
     def rng(self, *labels: str) -> np.random.Generator:
@@ -142,7 +167,9 @@ class Fit:
             "bayescpt_format": FORMAT,
             "law": self.model.law.name,
             "model": self.model.describe(),
-            "noise": json.dumps(vars(self.model.noise)),
+            "pooling": self.model.hierarchy.name,
+            "noise": self.model.noise.name,
+            "method": self.method,
             "reference": json.dumps(self.reference._asdict()),
             "digest": self.table.digest,
             "seed": self.seed,
@@ -168,10 +195,12 @@ class Fit:
         if tree.attrs.get("bayescpt_format") != FORMAT:
             found = tree.attrs.get("bayescpt_format", "none")
             raise ValueError(f"{path} has fit format {found}, this version reads {FORMAT}: fit the rows again")
-        if tree.attrs["law"] not in LAWS:
-            raise ValueError(f"{path} was fitted with the law '{tree.attrs['law']}'; known are {', '.join(LAWS)}")
-        noise = StudentTNoise(**json.loads(tree.attrs["noise"]))
-        model = Model(LAWS[tree.attrs["law"]], PartialPooling(), noise)
+        for part, known in (("law", LAWS), ("pooling", HIERARCHIES), ("noise", NOISES)):
+            if tree.attrs[part] not in known:
+                raise ValueError(
+                    f"{path} was fitted with the {part} '{tree.attrs[part]}'; known are {', '.join(known)}"
+                )
+        model = Model(LAWS[tree.attrs["law"]], HIERARCHIES[tree.attrs["pooling"]], NOISES[tree.attrs["noise"]])
         if tree.attrs["model"] != model.describe():
             raise ValueError(f"{path} was fitted with another version of this model: fit the rows again")
         columns = tree["rows"].to_dataset()
@@ -186,6 +215,7 @@ class Fit:
             tree=tree,
             checks=tuple(Check(**fields) for fields in json.loads(tree.attrs["checks"])),
             seed=int(tree.attrs["seed"]),
+            method=str(tree.attrs["method"]),
         )
 
 

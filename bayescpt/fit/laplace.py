@@ -1,154 +1,273 @@
-"""A fast fit at the mode: empirical-Bayes EM around batched Levenberg-Marquardt, one problem per target and domain.
+"""A fast fit at the mode: empirical-Bayes EM around batched Levenberg-Marquardt, one problem per target and group.
 
-It gives the sampler its coordinates (the map of whiten.py) and its start; its numbers never reach an answer.
+It gives the sampler its coordinates (the map of whiten.py) and its start, and an approximate posterior of its own.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.optim import Adam
 
-from bayescpt.laws import Reference
-from bayescpt.model.hierarchy import SPREAD_SD
+from bayescpt.laws import Law, Reference
+from bayescpt.model.hierarchy import Moments, constants_of
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
-from bayescpt.model.noise import run_deviation, share_scale
-from bayescpt.model.whiten import Whitening
+from bayescpt.model.noise import (
+    BASE_SPREAD,
+    Kernel,
+    Noise,
+    NoiseDraw,
+    RunDistribution,
+    independent,
+    inverse_ends,
+    kernel_of,
+    loudness_of,
+)
+from bayescpt.model.whiten import Whitening, unwhitened
 from bayescpt.schema import TARGETS
 
 DF = 5.0
-"""Degrees of freedom of the robust weights; the sampler estimates its own."""
-OUTER, INNER = 30, 6
+"""Degrees of freedom of the robust weights where noise is heavy; the sampler estimates its own."""
+OUTER, INNER, NOISE_STEPS = 25, 5, 6
 LEAST_SD = 1e-3
-"""Floor of residual and run scales in nats, so that an exactly fitted table still has a finite curvature."""
+"""Floor of scales in nats, so that an exactly fitted table still has a finite curvature."""
 
 
 class Mode(NamedTuple):
-    """The fit at the mode, in latent units."""
+    """The fit at the mode."""
 
-    population: Float[Array, "target coordinate"]
-    spread: Float[Array, "target coordinate"]
-    run_sd: Float[Array, " target"]
-    noise_sd: Float[Array, "target domain"]
-    latent: Float[Array, "target domain latent"]
+    sites: dict[str, Array]
+    """values of the population and of the noise"""
+    latent: Float[Array, "target group latent"]
     whitening: Whitening
+    population_root: Float[Array, "target coordinate coordinate"]
+    """Cholesky factor of the population mean's covariance, where the hierarchy has one"""
 
 
-State = tuple[Array, Array, Array, Array, Array]
-"""Of the EM: population, spread, run_sd, noise sd, latent."""
+class Levels(NamedTuple):
+    """Noise in unconstrained form."""
+
+    log_base_sd: Float[Array, " target"]
+    log_run_sd: Float[Array, " target"]
+    log_sd: Float[Array, "target group"]
+    log_memory: Float[Array, " target"]
+    share_exponent: Float[Array, " target"]
+    early: Float[Array, " target"]
+
+    def draw(self) -> NoiseDraw:
+        """The noise itself."""
+        base_sd, run_sd, sd = (LEAST_SD + jnp.exp(v) for v in (self.log_base_sd, self.log_run_sd, self.log_sd))
+        df = jnp.full(len(TARGETS), DF)
+        return NoiseDraw(base_sd, run_sd, sd, jnp.exp(self.log_memory), self.share_exponent, self.early, df)
+
+
+State = tuple[dict[str, Array], Levels, Array, Array]
+"""Of the EM: population, noise, latent vectors, and the precision that the rows give them."""
+Search = tuple[Array, Array, Array]
+"""Of the inner steps: latent vector, its penalty, damping."""
 
 
 class _Group(NamedTuple):
-    """One target and domain: rows and what its latent vector is drawn towards."""
+    """One target and group: rows, noise, and what its latent vector is drawn towards."""
 
     rows: Rows
+    kernel: Kernel
+    inverse: Float[Array, "slot two two"]
+    louder: Float[Array, "slot checkpoint"]
     loc: Float[Array, " latent"]
-    scale: Float[Array, " latent"]
-    sd: Float[Array, ""]
+    precision: Float[Array, "latent latent"]
 
 
 @partial(jax.jit, static_argnames=("model",))
 def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     """Mode and local covariance of ``model`` on ``rows``."""
-    targets, domains, _ = rows.loss.shape
-    held = jnp.concatenate([rows.run_mask, rows.run_mask], axis=-1)  # first and last offset of every run
-    slots = held.shape[-1]
-    count = len(model.law.coordinates)
-    prior = jnp.array([[tuple(vars(c.prior(t)).values()) for c in model.law.coordinates] for t in TARGETS])
-    loc0, scale0, spread0 = prior[..., 0], prior[..., 1], prior[..., 2]
+    targets, groups = rows.loss.shape[:2]
+    bases = rows.base_mask.shape[-1]
+    law, hierarchy = model.law, model.hierarchy
+    count = len(law.coordinates)
 
-    def louder(group: Rows) -> Array:
-        return share_scale(group.point.share, jnp.asarray(model.noise.share_exponent))
+    def mean(latent: Array, group: _Group) -> Array:
+        theta = law.natural(latent[:count], reference, group.rows.point.base_share[0, 0])
+        losses = jax.vmap(jax.vmap(law.loss, in_axes=(None, 0)), in_axes=(None, 0))(theta, group.rows.point)
+        return losses + group.louder * group.rows.progress * latent[count:][group.rows.base][:, None]
 
-    def mean(latent: Array, group: Rows) -> Array:
-        theta = model.law.natural(latent[:count], reference, group.point.base_share[0])
-        losses = jax.vmap(model.law.loss, in_axes=(None, 0))(theta, group.point)
-        return losses + louder(group) * run_deviation(latent[count:], group.run, group.progress)
+    def scores(latent: Array, group: _Group) -> tuple[Array, Array]:
+        """Residuals made independent, and how far every run is off."""
+        residual = independent(group.kernel, group.rows.loss - mean(latent, group))
+        pull = jnp.einsum("ski,sk->si", group.kernel.ends, residual)
+        distance = jnp.sum(residual**2, -1) - jnp.einsum("si,sij,sj->s", pull, group.inverse, pull)
+        return residual, distance
 
-    def linearise(latent: Array, group: _Group) -> tuple[Array, Array, Array]:
-        value, jacobian = mean(latent, group.rows), jax.jacfwd(mean)(latent, group.rows)
-        residual = group.rows.loss - value
-        sd = group.sd * louder(group.rows)
-        weight = group.rows.mask * (DF + 1) / (DF + (residual / sd) ** 2) / sd**2
-        return residual, jacobian, weight
+    def penalty(latent: Array, group: _Group) -> Array:
+        _, distance = scores(latent, group)
+        size = group.rows.mask.sum(-1)
+        fit = 0.5 * jnp.sum((DF + size) * jnp.log1p(distance / DF) if model.noise.heavy else distance)
+        away = latent - group.loc
+        return fit + 0.5 * away @ group.precision @ away
 
-    def objective(latent: Array, group: _Group) -> Array:
-        residual = (group.rows.loss - mean(latent, group.rows)) / (group.sd * louder(group.rows))
-        fit = jnp.sum(group.rows.mask * (DF + 1) / 2 * jnp.log1p(residual**2 / DF))
-        return fit + 0.5 * jnp.sum(((latent - group.loc) / group.scale) ** 2)
+    def curvature(latent: Array, group: _Group) -> tuple[Array, Array]:
+        """Gauss-Newton precision of the latent vector, and the slope of the likelihood."""
+        residual, distance = scores(latent, group)
+        jacobian = jax.jacfwd(lambda at: independent(group.kernel, mean(at, group)))(latent)
+        size = group.rows.mask.sum(-1)
+        weight = (DF + size) / (DF + distance) if model.noise.heavy else jnp.ones_like(distance)
+        caught = jnp.einsum("ski,skl->sil", group.kernel.ends, jacobian)
+        pull = jnp.einsum("ski,sk->si", group.kernel.ends, residual)
+        precision = jnp.einsum("s,skl,skm->lm", weight, jacobian, jacobian)
+        precision -= jnp.einsum("s,sil,sij,sjm->lm", weight, caught, group.inverse, caught)
+        slope = jnp.einsum("s,skl,sk->l", weight, jacobian, residual)
+        slope -= jnp.einsum("s,sil,sij,sj->l", weight, caught, group.inverse, pull)
+        return precision, slope
 
-    def step(carry: tuple[Array, Array], _: None, group: _Group) -> tuple[tuple[Array, Array], None]:
-        latent, damping = carry
-        residual, jacobian, weight = linearise(latent, group)
-        scaled = jacobian * group.scale  # unit prior precision: a damping relative to the prior
-        precision = scaled.T @ (weight[:, None] * scaled) + jnp.eye(latent.size)
-        gradient = scaled.T @ (weight * residual) - (latent - group.loc) / group.scale
-        damped = precision + damping * jnp.diag(jnp.diagonal(precision))
-        proposal = latent + group.scale * jnp.linalg.solve(damped, gradient)
-        better = objective(proposal, group) < objective(latent, group)  # False for NaN: the step is refused
-        return (jnp.where(better, proposal, latent), jnp.where(better, damping / 5, damping * 5)), None
+    def step(carry: Search, _: None, group: _Group) -> tuple[Search, None]:
+        latent, value, damping = carry
+        precision, slope = curvature(latent, group)
+        total = precision + group.precision
+        damped = total + damping * jnp.diag(jnp.diagonal(total))
+        proposal = latent + jnp.linalg.solve(damped, slope - group.precision @ (latent - group.loc))
+        proposed = penalty(proposal, group)
+        better = proposed < value  # False for NaN: the step is refused
+        damping = jnp.where(better, damping / 5, damping * 5)
+        return (jnp.where(better, proposal, latent), jnp.where(better, proposed, value), damping), None
 
-    def solve(latent: Array, group: _Group) -> tuple[Array, Array, Array]:
-        (latent, _), _ = jax.lax.scan(partial(step, group=group), (latent, jnp.asarray(1e-2)), None, length=INNER)
-        residual, jacobian, weight = linearise(latent, group)
-        precision = jacobian.T @ (weight[:, None] * jacobian)
-        used = jnp.sum(weight * group.sd**2 * residual**2)
-        return latent, precision, used
+    def solve(latent: Array, group: _Group) -> tuple[Array, Array]:
+        begin = (latent, penalty(latent, group), jnp.asarray(1e-2))
+        (latent, _, _), _ = jax.lax.scan(partial(step, group=group), begin, None, length=INNER)
+        return latent, curvature(latent, group)[0]
 
-    def towards(population: Array, spread: Array, run_sd: Array, sd: Array) -> _Group:
-        # vmapped over targets and domains by the caller
-        return _Group(
-            rows,
-            jnp.concatenate(
-                [
-                    jnp.broadcast_to(population[:, None], (targets, domains, count)),
-                    jnp.zeros((targets, domains, slots)),
-                ],
-                -1,
-            ),
-            jnp.concatenate(
-                [
-                    jnp.broadcast_to(spread[:, None], (targets, domains, count)),
-                    jnp.broadcast_to(run_sd[:, None, None], (targets, domains, slots)),
-                ],
-                -1,
-            ),
-            sd,
-        )
+    def of_population(sites: dict[str, Array], noise: NoiseDraw) -> _Group:
+        population = hierarchy.population(law, sites, groups)
+        loc = jnp.zeros((targets, groups, count + bases)).at[..., :count].set(population.mean)
+        inverse = jnp.linalg.inv(population.root)
+        precision = jnp.zeros((targets, count + bases, count + bases))
+        precision = precision.at[:, :count, :count].set(jnp.einsum("tki,tkj->tij", inverse, inverse))
+        own = jnp.arange(count, count + bases)
+        precision = precision.at[:, own, own].set((1 / noise.base_sd**2)[:, None])
+        kernel = kernel_of(noise, rows)
+        of_group = rows._replace(base=jnp.broadcast_to(rows.base, (targets, *rows.base.shape)))
+        wide = jnp.broadcast_to(precision[:, None], (targets, groups, *precision.shape[1:]))
+        return _Group(of_group, kernel, inverse_ends(kernel)[0], loudness_of(noise, rows), loc, wide)
 
+    def noise_penalty(levels: Levels, residual: Array, effect: Array, variance: Array) -> Array:
+        draw = levels.draw()
+        fit = RunDistribution(jnp.zeros_like(residual), draw, rows, model.noise.heavy).log_prob(residual).sum()
+        base = draw.base_sd[:, None, None]
+        fit -= jnp.sum(rows.base_mask * (jnp.log(base) + 0.5 * (effect**2 + variance) / base**2))
+        return -fit - log_prior(model.noise, levels)
+
+    optimiser = Adam(0.15)
     batched = jax.vmap(jax.vmap(solve))
 
     def em(state: State, _: None) -> tuple[State, None]:
-        population, spread, run_sd, sd, latent = state
-        group = towards(population, spread, run_sd, sd)
-        latent, precision, used = batched(latent, group)
-        posterior = precision + jnp.eye(latent.shape[-1]) / group.scale[..., None, :] ** 2
-        variance = jnp.diagonal(jnp.linalg.inv(posterior), axis1=-2, axis2=-1)
-        own, offset = latent[..., :count], latent[..., count:]
-        population = (jnp.sum(own, 1) / spread**2 + loc0 / scale0**2) / (domains / spread**2 + 1 / scale0**2)
-        scatter = jnp.sum((own - population[:, None]) ** 2 + variance[..., :count], 1)
-        # the log-normal prior of the spread weighs as much as 1/sd^2 / 2 observations of it
-        weight = 0.5 / SPREAD_SD**2
-        spread = jnp.exp((domains * 0.5 * jnp.log(scatter / domains) + weight * jnp.log(spread0)) / (domains + weight))
-        moments = jnp.sum(held * (offset**2 + variance[..., count:]), (1, 2))
-        run_sd = jnp.sqrt(moments / jnp.maximum(held.sum((1, 2)), 1) + LEAST_SD**2)
-        fitted = latent.shape[-1] - jnp.sum(variance / group.scale**2, -1)
-        sd = jnp.sqrt(used / jnp.maximum(rows.mask.sum(-1) - fitted, 1.0) + LEAST_SD**2)
-        return (population, spread, run_sd, sd, latent), None
+        sites, levels, latent = state[:3]
+        group = of_population(sites, levels.draw())
+        latent, precision = batched(latent, group)
+        covariance = jnp.linalg.inv(precision + group.precision)
+        root = hierarchy.population(law, sites, groups).root
+        spread = jnp.sqrt(jnp.sum(root**2, -1))
+        own = Moments(latent[..., :count], covariance[..., :count, :count], spread)
+        sites = hierarchy.maximised(law, own)
+        residual = rows.loss - jax.vmap(jax.vmap(mean))(latent, group)
+        variance = jnp.diagonal(covariance, axis1=-2, axis2=-1)[..., count:]
+        slope = jax.grad(noise_penalty)
 
-    latent0 = jnp.zeros((targets, domains, count + slots)).at[..., :count].set(loc0[:, None])
-    start = (loc0, spread0, jnp.full(targets, 0.01), jnp.full((targets, domains), 0.05), latent0)
-    (population, spread, run_sd, sd, latent), _ = jax.lax.scan(em, start, None, length=OUTER)
-    group = towards(population, spread, run_sd, sd)
-    latent, precision, _ = batched(latent, group)
-    posterior = precision + jnp.eye(latent.shape[-1]) / group.scale[..., None, :] ** 2
-    # run offsets are sampled as scores, in units of their standard deviation
-    unit = jnp.ones_like(latent).at[..., count:].set(run_sd[:, None, None])
-    covariance = jnp.linalg.inv(posterior)
-    root = jnp.linalg.cholesky(covariance) / unit[..., :, None]
-    follow = covariance[..., :count] / spread[:, None, None, :] ** 2 / unit[..., :, None]
-    return Mode(population, spread, run_sd, sd, latent, Whitening(latent / unit, root, population, follow))
+        def descend(at: Any, _: None) -> tuple[Any, None]:
+            return optimiser.update(slope(optimiser.get_params(at), residual, latent[..., count:], variance), at), None
+
+        moved, _ = jax.lax.scan(descend, optimiser.init(levels), None, length=NOISE_STEPS)
+        return (sites, optimiser.get_params(moved), latent, precision), None
+
+    sites, levels = hierarchy.maximised(law, None), first_levels(model.noise, targets, groups)
+    group = of_population(sites, levels.draw())
+    begin = (sites, levels, group.loc, jnp.zeros_like(group.precision))
+    (sites, levels, latent, precision), _ = jax.lax.scan(em, begin, None, length=OUTER)
+    noise = levels.draw()
+    group = of_population(sites, noise)
+    covariance = jnp.linalg.inv(precision + group.precision)
+    follow = covariance[..., :count] @ group.precision[..., :count, :count]
+    whitening = Whitening(latent, jnp.linalg.cholesky(covariance), group.loc[..., :count], follow)
+    return Mode(sites | noise_sites(model.noise, noise), latent, whitening, population_root(law, group, follow))
+
+
+def population_root(law: Law, group: _Group, follow: Array) -> Array:
+    """Root of the covariance of the population's mean once the groups' coordinates are integrated out.
+
+    A group whose coordinates follow the mean by F says (I - F)' P of it, with P the prior precision around the mean.
+    """
+    count = len(law.coordinates)
+    prior = group.precision[:, :, :count, :count]
+    told = prior - prior @ follow[:, :, :count]
+    held = 1 / constants_of(law).scale ** 2
+    precision = told.sum(1) + held[:, :, None] * jnp.eye(count)
+    precision = 0.5 * (precision + jnp.swapaxes(precision, -1, -2))
+    return jnp.linalg.cholesky(jnp.linalg.inv(precision))
+
+
+def first_levels(noise: Noise, targets: int, groups: int) -> Levels:
+    """Where the search for the noise begins: wide."""
+    each = jnp.full(targets, jnp.log(noise.run_scale))
+    memory = jnp.full(targets, jnp.log(noise.memory))
+    return Levels(
+        each,
+        each,
+        jnp.full((targets, groups), jnp.log(0.05)),
+        memory,
+        jnp.full(targets, noise.share_exponent),
+        jnp.full(targets, noise.early),
+    )
+
+
+def log_prior(noise: Noise, levels: Levels) -> Array:
+    """Log density of the noise's prior at its levels, up to a constant; scales by their logarithms."""
+    draw = levels.draw()
+    typical = levels.log_sd.mean(1)
+    value = -0.5 * jnp.sum((levels.log_sd - typical[:, None]) ** 2) / noise.group_spread**2
+    value -= 0.5 * jnp.sum(((jnp.log(draw.base_sd) - jnp.log(noise.base_scale)) / BASE_SPREAD) ** 2)
+    scales = ((draw.run_sd, noise.run_scale), (jnp.exp(typical), noise.wander_scale))
+    for scale, prior in scales:
+        value += jnp.sum(jnp.log(scale) - 0.5 * (scale / prior) ** 2)
+    value -= 0.5 * jnp.sum(((levels.log_memory - jnp.log(noise.memory)) / jnp.log(2)) ** 2)
+    value -= 0.5 * jnp.sum(((levels.early - noise.early) / 0.7) ** 2)
+    return value - 0.5 * jnp.sum(((levels.share_exponent - noise.share_exponent) / 0.3) ** 2)
+
+
+def noise_sites(noise: Noise, draw: NoiseDraw) -> dict[str, Array]:
+    """Values of the sites of the noise."""
+    sites = {
+        "base_sd": draw.base_sd,
+        "run_sd": draw.run_sd,
+        "noise_typical": jnp.exp(jnp.log(draw.sd).mean(1)),
+        "log_noise_sd": jnp.log(draw.sd),
+        "noise_memory": draw.memory,
+        "noise_share_exponent": draw.share_exponent,
+        "noise_early": draw.early,
+    }
+    return sites | ({"df_excess": draw.df - 2.0} if noise.heavy else {})
+
+
+@partial(jax.jit, static_argnames=("model", "draws"))
+def mode_draws(model: Model, mode: Mode, key: PRNGKeyArray, draws: int) -> dict[str, Array]:
+    """Draws of all sites around the mode: the population's mean where it has one, then the latent vectors given it."""
+    targets, groups, width = mode.latent.shape
+    count = len(model.law.coordinates)
+    population_key, white_key = jax.random.split(key)
+    sites = {name: jnp.broadcast_to(value, (draws, *value.shape)) for name, value in mode.sites.items()}
+    mean = jnp.broadcast_to(mode.whitening.mean, (draws, targets, groups, count))
+    if "population" in sites:
+        score = jax.random.normal(population_key, (draws, targets, count))
+        moved = jnp.einsum("tij,dtj->dti", mode.population_root, score)
+        sites["population"] += moved
+        mean += moved[:, :, None]
+    white = jax.random.normal(white_key, (draws, targets, groups, width))
+    latent = jax.vmap(unwhitened, in_axes=(0, 0, None))(white, mean, mode.whitening)
+    sites["coordinates"] = latent[..., :count]
+    sites["base_effect"] = latent[..., count:]
+    sites["noise_sd"] = jnp.exp(sites["log_noise_sd"])
+    if "df_excess" in sites:
+        sites["noise_df"] = 2.0 + sites["df_excess"]
+    return sites

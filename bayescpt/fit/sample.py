@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.handlers import seed
 from numpyro.infer import NUTS
 from numpyro.infer.hmc import HMCState
+from numpyro.infer.util import unconstrain_fn
 
 from bayescpt.fit.laplace import Mode, laplace
 from bayescpt.laws import Reference
@@ -17,6 +19,9 @@ from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
 from bayescpt.model.whiten import Whitening, white_site
 from bayescpt.settings import SamplerSettings
+
+JITTER = 0.2
+"""Standard deviation of starting values of population and noise, in unconstrained units."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +55,16 @@ class Sampler:
         self, key: PRNGKeyArray, rows: Rows, reference: Reference, whitening: Whitening, start: dict[str, Array]
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """One chain: constrained and deterministic sites, and statistics, by draw."""
-        targets, domains, _ = rows.loss.shape
+        targets, groups = rows.loss.shape[:2]
+        whole = [(name,) for name in ("population",) if name in start]
         kernel = NUTS(
             self._program,
             target_accept_prob=self.settings.target_accept,
             max_tree_depth=self.settings.max_tree_depth,
-            dense_mass=[("population",), *((white_site(t, d),) for t in range(targets) for d in range(domains))],
+            dense_mass=[*whole, *((white_site(t, g),) for t in range(targets) for g in range(groups))],
         )
         arguments = (rows, reference, whitening)
         state = kernel.init(key, self.settings.warmup, start, model_args=arguments, model_kwargs={})
-
-        def advance(state: HMCState, _: None) -> tuple[HMCState, None]:
-            return kernel.sample(state, arguments, {}), None
 
         def draw(state: HMCState, _: None) -> tuple[HMCState, tuple[dict[str, Array], dict[str, Array]]]:
             state = kernel.sample(state, arguments, {})
@@ -75,8 +78,10 @@ class Sampler:
             }
             return state, (state.z, stats)
 
-        state, _ = jax.lax.scan(advance, state, None, length=self.settings.warmup)
-        _, (unconstrained, stats) = jax.lax.scan(draw, state, None, length=self.settings.draws)
+        # one loop over warm-up and draws: two would be compiled twice, which takes longer than most fits
+        warmup = self.settings.warmup
+        _, drawn = jax.lax.scan(draw, state, None, length=warmup + self.settings.draws)
+        unconstrained, stats = jax.tree.map(lambda values: values[warmup:], drawn)
         return jax.vmap(kernel.postprocess_fn(arguments, {}))(unconstrained), stats
 
     def run(self, rows: Rows, reference: Reference, key: PRNGKeyArray) -> Samples:
@@ -84,7 +89,7 @@ class Sampler:
         start_key, run_key = jax.random.split(key)
         mode = laplace(self.model, rows, reference)
         keys = jax.random.split(run_key, self.settings.chains)
-        begin = starts(mode, self.model.noise.share_exponent, self.settings.chains, start_key)
+        begin = starts(self.model, mode, rows, reference, self.settings.chains, start_key)
         sites, stats = self._chains(keys, rows, reference, mode.whitening, begin)
         return Samples(
             sites={name: np.asarray(value) for name, value in sites.items()},
@@ -93,25 +98,16 @@ class Sampler:
         )
 
 
-def starts(mode: Mode, share_exponent: float, chains: int, key: PRNGKeyArray) -> dict[str, Array]:
+def starts(
+    model: Model, mode: Mode, rows: Rows, reference: Reference, chains: int, key: PRNGKeyArray
+) -> dict[str, Array]:
     """Unconstrained starting values, spread over about the posterior so that R-hat can see a chain go astray."""
-    targets, domains, width = mode.latent.shape
-    keys = iter(jax.random.split(key, 6 + targets * domains))
-
-    def jitter(value: Array, scale: Array | float) -> Array:
-        return value + scale * jax.random.normal(next(keys), (chains, *value.shape))
-
-    typical = jnp.exp(jnp.log(mode.noise_sd).mean(1))
-    values = {
-        "population": jitter(mode.population, mode.spread / jnp.sqrt(domains)),
-        "spread": jitter(jnp.log(mode.spread), 0.3),
-        "run_sd": jitter(jnp.log(mode.run_sd), 0.3),
-        "noise_typical": jitter(jnp.log(typical), 0.3),
-        "log_noise_sd": jitter(jnp.log(mode.noise_sd), 0.1),
-        "df_excess": jnp.full((chains, typical.size), jnp.log(4.0)),
-        "noise_share_exponent": jitter(jnp.full(typical.size, share_exponent), 0.1),
+    targets, groups, width = mode.latent.shape
+    white = {white_site(t, g): jnp.zeros(width) for t in range(targets) for g in range(groups)}
+    arguments = (rows, reference, mode.whitening)
+    values = unconstrain_fn(seed(model, 0), arguments, {}, mode.sites | white)
+    keys = jax.random.split(key, len(values))
+    return {
+        name: value + (1.0 if name in white else JITTER) * jax.random.normal(each, (chains, *value.shape))
+        for each, (name, value) in zip(keys, values.items(), strict=True)
     }
-    for t in range(targets):
-        for d in range(domains):
-            values[white_site(t, d)] = jitter(jnp.zeros(width), 1.0)
-    return values

@@ -40,6 +40,8 @@ class Point(NamedTuple):
     """loss of the base checkpoint on the same validation set, nats per token; NaN where a law does not need it"""
     base_share: Scalar
     """share of the target's own corpus in what the base was trained on: 1 for the general corpus, 0 for the domain"""
+    base_usual: Scalar
+    """loss that a base as good as this one on general text usually has there; NaN where a law does not need it"""
 
 
 class Reference(NamedTuple):

@@ -154,6 +154,7 @@ def middle_of(reference: Reference, base_share: Scalar) -> Point:
         share=jnp.asarray(MIDDLE_SHARE),
         base_loss=jnp.asarray(jnp.nan),
         base_share=base_share,
+        base_usual=jnp.asarray(jnp.nan),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bayescpt.data.table import Table
-from bayescpt.schema import GENERAL, TARGETS, Target
+from bayescpt.schema import DOMAIN, GENERAL, TARGETS, Target
 
 LEVEL_MEAN, LEVEL_SD = math.log(3.0), 0.6
 """Loss of a base at the reference size: 3 nats, within a factor of 1.8."""
@@ -57,6 +57,29 @@ def base_loss_draws(
         return np.full(count, measured[0])
     mean, sd = _predict(table, losses, position, size, 0.0 if common else 1.0)
     return np.exp(mean + sd * rng.standard_normal(count))
+
+
+def usual_gap(table: Table) -> Float[np.ndarray, " domain"]:
+    """log of domain over general loss of a base, by domain: mean over the bases that have both, NaN where none has."""
+    general, domain = (table.base_losses[:, :, TARGETS.index(target)] for target in (GENERAL, DOMAIN))
+    gap = np.log(domain) - np.log(general)
+    known = ~np.isnan(gap)
+    total = np.where(known, gap, 0.0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def usual_losses(table: Table) -> Float[np.ndarray, "base domain target"]:
+    """What a base as good as this one on general text usually scores, nats per token.
+
+    Its own loss for the general target. For the domain it is its general loss times what bases of this table usually
+    have of that: what a base happens to score on a corpus it was not trained on says little about where training on
+    that corpus leads, what it scores on its own corpus says much. Its own loss where that is not known.
+    """
+    usual = table.base_losses.copy()
+    by_general = table.base_losses[:, :, TARGETS.index(GENERAL)] * np.exp(usual_gap(table))
+    own = usual[:, :, TARGETS.index(DOMAIN)]
+    usual[:, :, TARGETS.index(DOMAIN)] = np.where(np.isnan(by_general), own, by_general)
+    return usual
 
 
 def _predict(

@@ -1,7 +1,7 @@
-"""The rows of a table as the rectangular arrays a NumPyro program needs: (target, domain, row), padded and masked.
+"""The rows of a table as the rectangular arrays a NumPyro program needs: (target, group, run, checkpoint), padded.
 
-Padding is to a multiple of a block, so that a table with a few rows more keeps its shapes and nothing is compiled
-again.
+A group is what has coordinates of its own: a domain, or all of them where the hierarchy pools completely. Padding is to
+multiples of a block, so that a table with a few rows more keeps its shapes and nothing is compiled again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
+from bayescpt.model.base import usual_losses
 from bayescpt.schema import GENERAL, TARGETS
 
-ROW_BLOCK = 16
+CHECKPOINT_BLOCK = 4
 RUN_BLOCK = 4
 
 BASE_SHARE = np.array([1.0 if target == GENERAL else 0.0 for target in TARGETS])
@@ -25,28 +26,36 @@ BASE_SHARE = np.array([1.0 if target == GENERAL else 0.0 for target in TARGETS])
 
 
 class Rows(NamedTuple):
-    """Training rows (tokens > 0), grouped. Axes: target, domain, row; padded rows are masked out."""
+    """Training rows (tokens > 0), grouped. Axes: target, group, run slot, checkpoint; padded places are masked out."""
 
     point: Point
-    """fields of shape (target, domain, row); sizes and tokens in billions"""
-    loss: Float[Array, "target domain row"]
-    run: Int[Array, "target domain row"]
-    """slot of the row's run among the runs of its domain"""
-    progress: Float[Array, "target domain row"]
+    """fields of shape (target, group, slot, checkpoint); sizes and tokens in billions"""
+    loss: Float[Array, "target group slot checkpoint"]
+    se: Float[Array, "target group slot checkpoint"]
+    """known standard error of the loss, 0 where none is to be counted"""
+    progress: Float[Array, "target group slot checkpoint"]
     """position along the run in log tokens: 0 at the table's first checkpoint, 1 at its last"""
-    mask: Bool[Array, "target domain row"]
-    run_mask: Bool[Array, "target domain slot"]
-    """slots that hold a run with rows of that target"""
+    gap: Float[Array, "target group slot checkpoint"]
+    """log tokens since the run's checkpoint before; 0 at its first"""
+    mask: Bool[Array, "target group slot checkpoint"]
+    base: Int[Array, "group slot"]
+    """place of the run's base among the bases of its group"""
+    base_mask: Bool[Array, "target group base"]
+    """places that hold a base with rows of that target"""
 
 
 class Layout(NamedTuple):
     """Grouped rows, and how to lead each of them back to the table."""
 
     rows: Rows
-    row_index: Int[np.ndarray, "target domain row"]
+    row_index: Int[np.ndarray, "target group slot checkpoint"]
     """position of the row in the table; -1 where padded"""
-    runs: Int[np.ndarray, "domain slot"]
+    runs: Int[np.ndarray, "group slot"]
     """code of the run in the table; -1 where padded"""
+    bases: Int[np.ndarray, "group base two"]
+    """codes of base and domain in the table; -1 where padded"""
+    group: Int[np.ndarray, " domain"]
+    """group of every domain"""
 
 
 def reference_of(table: Table) -> Reference:
@@ -70,11 +79,8 @@ def _padded(count: int, block: int) -> int:
     return max(block, -(-count // block) * block)
 
 
-def layout_of(table: Table, law: Law) -> Layout:
-    """Group the rows of ``table`` by target and domain for ``law``.
-
-    Raises ValueError where the law starts at the base's loss and a row has none.
-    """
+def refuse_missing_bases(table: Table, law: Law) -> None:
+    """Raise ValueError where the law starts at the base's loss and a row has none."""
     if law.needs_base and np.isnan(table.base_loss).any():
         lost = sorted({table.bases[code] for code in table.base[np.isnan(table.base_loss)]})
         raise ValueError(
@@ -82,45 +88,91 @@ def layout_of(table: Table, law: Law) -> Layout:
             f"have no base loss: add rows with tokens = 0 for every domain and target of {', '.join(lost)}, "
             "or fit with --law dcpt"
         )
-    targets, domains = len(TARGETS), len(table.domains)
-    members = [
-        [np.flatnonzero((table.target == t) & (table.domain == d)) for d in range(domains)] for t in range(targets)
-    ]
-    runs_of = [np.unique(table.run[table.domain == d]) for d in range(domains)]
-    width = _padded(max(len(m) for row in members for m in row), ROW_BLOCK)
-    slots = _padded(max(len(r) for r in runs_of), RUN_BLOCK)
 
-    index = np.full((targets, domains, width), -1)
-    runs = np.full((domains, slots), -1)
-    run = np.zeros((targets, domains, width), dtype=np.int64)
-    run_mask = np.zeros((targets, domains, slots), dtype=bool)
-    for d, codes in enumerate(runs_of):
-        runs[d, : len(codes)] = codes
-        for t in range(targets):
-            rows = members[t][d]
-            index[t, d, : len(rows)] = rows
-            run[t, d, : len(rows)] = np.searchsorted(codes, table.run[rows])
-            run_mask[t, d, np.unique(run[t, d, : len(rows)])] = len(rows) > 0
+
+def layout_of(
+    table: Table,
+    law: Law,
+    group: Int[np.ndarray, " domain"] | None = None,
+    use_se: bool = False,
+    reference: Reference | None = None,
+) -> Layout:
+    """Group the rows of ``table`` for ``law``.
+
+    Args:
+        group: group of every domain; each is one of its own by default.
+        use_se: whether the table's standard errors are to be counted as noise of single rows.
+        reference: of the table that a law was fitted on, where it is another.
+
+    Raises ValueError where the law starts at the base's loss and a row has none.
+    """
+    refuse_missing_bases(table, law)
+    group = np.arange(len(table.domains)) if group is None else group
+    targets, groups = len(TARGETS), int(group.max()) + 1
+    of_row = group[table.domain]
+    # rows are ordered by run, target and tokens: the place of a row is its distance from the first of its kind
+    kind = table.run * targets + table.target
+    first = np.searchsorted(kind, kind) if len(kind) else kind
+    assert (np.diff(kind) >= 0).all(), "rows are not ordered by run and target"
+    checkpoint = np.arange(len(table)) - first
+    runs_of = [np.unique(table.run[of_row == g]) for g in range(groups)]
+    slots = _padded(max(map(len, runs_of)), RUN_BLOCK)
+    shape = (targets, groups, slots, _padded(int(checkpoint.max()) + 1, CHECKPOINT_BLOCK))
+
+    runs = np.full((groups, slots), -1)
+    slot_of = np.zeros(len(table.runs), dtype=np.int64)
+    for g, codes in enumerate(runs_of):
+        runs[g, : len(codes)] = codes
+        slot_of[codes] = np.arange(len(codes))
+    index = np.full(shape, -1)
+    index[table.target, of_row, slot_of[table.run], checkpoint] = np.arange(len(table))
     mask = index >= 0
+    base, bases, base_mask = _bases(table, of_row, slot_of, (targets, groups, slots))
 
-    def column(values: Float[np.ndarray, " table_row"], fill: float) -> Float[Array, "target domain row"]:
+    def column(values: Float[np.ndarray, " table_row"], fill: float) -> Float[Array, "target group slot checkpoint"]:
         return jnp.asarray(np.where(mask, values[index], fill))
 
-    typical = reference_of(table)
-    # a padded row holds a harmless point, so that neither its value nor its gradient can be NaN
+    typical = reference or reference_of(table)
+    # a padded place holds a harmless point, so that neither its value nor its gradient can be NaN
     point = Point(
         size=column(table.size / BILLION, typical.size),
         tokens=column(table.tokens / BILLION, typical.tokens),
         share=column(table.share, 0.5),
         base_loss=column(table.base_loss, 1.0),
-        base_share=jnp.broadcast_to(BASE_SHARE[:, None, None], mask.shape),
+        base_share=jnp.broadcast_to(BASE_SHARE[:, None, None, None], shape),
+        base_usual=column(usual_losses(table)[table.base, table.domain, table.target], 1.0),
     )
+    before = np.concatenate([table.tokens[:1], table.tokens[:-1]])
+    gap = np.where(checkpoint > 0, np.log(table.tokens / np.where(checkpoint > 0, before, table.tokens)), 0.0)
+    se = table.loss_se if use_se and table.loss_se is not None else np.zeros(len(table))
     grouped = Rows(
         point=point,
         loss=column(table.loss, 1.0),
-        run=jnp.asarray(run),
+        se=column(se, 0.0),
         progress=progress_of(point.tokens, typical),
+        gap=column(gap, 0.0),
         mask=jnp.asarray(mask),
-        run_mask=jnp.asarray(run_mask),
+        base=jnp.asarray(base),
+        base_mask=jnp.asarray(base_mask),
     )
-    return Layout(rows=grouped, row_index=index, runs=runs)
+    return Layout(rows=grouped, row_index=index, runs=runs, bases=bases, group=group)
+
+
+def _bases(
+    table: Table, of_row: np.ndarray, slot_of: np.ndarray, shape: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place of every run's base, and what the places hold: pairs of base and domain, which share what a law misses."""
+    targets, groups, slots = shape
+    pair = table.base * len(table.domains) + table.domain
+    pairs_of = [np.unique(pair[of_row == g]) for g in range(groups)]
+    width = max(1, *map(len, pairs_of))
+    base = np.zeros((groups, slots), dtype=np.int64)
+    bases = np.full((groups, width, 2), -1)
+    held = np.zeros((targets, groups, width), dtype=bool)
+    for g, pairs in enumerate(pairs_of):
+        mine = of_row == g
+        place = np.searchsorted(pairs, pair[mine])
+        base[g, slot_of[table.run[mine]]] = place
+        bases[g, : len(pairs)] = np.stack([pairs // len(table.domains), pairs % len(table.domains)], axis=-1)
+        held[table.target[mine], g, place] = True
+    return base, bases, held

@@ -11,10 +11,10 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from bayescpt.laws import Law, Point, Reference
-from bayescpt.model.hierarchy import SPREAD_SD, PartialPooling
+from bayescpt.model.hierarchy import Hierarchy, PartialPooling, Population
 from bayescpt.model.layout import BASE_SHARE, Rows
-from bayescpt.model.noise import NoiseDraw, StudentTNoise, run_deviation, share_scale
-from bayescpt.model.whiten import Whitening
+from bayescpt.model.noise import NOISES, Noise, NoiseDraw, RunDistribution, loudness_of
+from bayescpt.model.whiten import Whitening, sample_whitened
 from bayescpt.schema import TARGETS
 
 
@@ -23,8 +23,8 @@ class Model:
     """A generative program for the loss of every row: which law, how domains share it, what noise lies on top."""
 
     law: Law
-    hierarchy: PartialPooling = field(default_factory=PartialPooling)
-    noise: StudentTNoise = field(default_factory=StudentTNoise)
+    hierarchy: Hierarchy = field(default_factory=PartialPooling)
+    noise: Noise = NOISES["student"]
 
     def __call__(
         self, rows: Rows, reference: Reference, whitening: Whitening | None = None, observed: bool = True
@@ -33,34 +33,37 @@ class Model:
 
         ``whitening`` changes the coordinates that are sampled, never the density.
         """
-        targets, domains, width = rows.loss.shape
-        noise = self.noise.sample(domains)
-        latent = self.hierarchy.sample(self.law, domains, 2 * rows.run_mask.shape[-1], whitening)
+        groups, bases = rows.base_mask.shape[1:]
+        noise = self.noise.sample(groups)
+        population = self.hierarchy.sample(self.law, groups)
+        prior = latent_prior(population, noise.base_sd, bases)
+        if whitening is None:
+            latent = numpyro.sample("latent", prior.to_event(2))
+        else:
+            latent = sample_whitened(prior, population.mean, whitening)
         count = len(self.law.coordinates)
         coordinates = numpyro.deterministic("coordinates", latent[..., :count])
-        offsets = numpyro.deterministic("run_offset", noise.run_sd[:, None, None] * latent[..., count:])
-        likelihood = self.likelihood(coordinates, offsets, noise, rows, reference)
-        assert likelihood.batch_shape == (targets, domains, width)
-        numpyro.sample("loss", likelihood.mask(rows.mask).to_event(3), obs=rows.loss if observed else None)
+        effect = numpyro.deterministic("base_effect", latent[..., count:])
+        losses = self.likelihood(coordinates, effect, noise, rows, reference)
+        numpyro.sample("loss", losses.to_event(3), obs=rows.loss if observed else None)
 
     def likelihood(
         self,
-        coordinates: Float[Array, "target domain coordinate"],
-        offsets: Float[Array, "target domain ends"],
+        coordinates: Float[Array, "target group coordinate"],
+        base_effect: Float[Array, "target group base"],
         noise: NoiseDraw,
         rows: Rows,
         reference: Reference,
-    ) -> dist.StudentT:
-        """Distribution of the loss of every row for one draw: (target, domain, row)."""
-        louder = share_scale(rows.point.share, noise.share_exponent[:, None, None])
-        deviation = louder * run_deviation(offsets, rows.run, rows.progress)
-        mean = self.expected(coordinates, rows.point, reference) + deviation
-        return dist.StudentT(noise.df[:, None, None], mean, louder * noise.sd[:, :, None])
+    ) -> RunDistribution:
+        """Distribution of the losses of every run for one draw: batch (target, group, slot)."""
+        mean = self.expected(coordinates, rows.point, reference)
+        mean = mean + base_deviation(base_effect, noise, rows)
+        return RunDistribution(mean, noise, rows, self.noise.heavy)
 
     def natural(
-        self, coordinates: Float[Array, "target domain coordinate"], reference: Reference
-    ) -> dict[str, Float[Array, "target domain"]]:
-        """Natural parameters of every target and domain for one draw."""
+        self, coordinates: Float[Array, "target group coordinate"], reference: Reference
+    ) -> dict[str, Float[Array, "target group"]]:
+        """Natural parameters of every target and group for one draw."""
 
         def one(coordinates: Array, base_share: Array) -> dict[str, Array]:
             return self.law.natural(coordinates, reference, base_share)
@@ -68,11 +71,12 @@ class Model:
         return jax.vmap(jax.vmap(one, in_axes=(0, None)))(coordinates, jnp.asarray(BASE_SHARE))
 
     def expected(
-        self, coordinates: Float[Array, "target domain coordinate"], point: Point, reference: Reference
-    ) -> Float[Array, "target domain row"]:
-        """Expected loss of grouped points for one draw."""
+        self, coordinates: Float[Array, "target group coordinate"], point: Point, reference: Reference
+    ) -> Float[Array, "target group slot checkpoint"]:
+        """Loss of grouped points by the law for one draw."""
         theta = self.natural(coordinates, reference)
-        return jax.vmap(jax.vmap(jax.vmap(self.law.loss, in_axes=(None, 0))))(theta, point)
+        over_rows = jax.vmap(jax.vmap(self.law.loss, in_axes=(None, 0)), in_axes=(None, 0))
+        return jax.vmap(jax.vmap(over_rows))(theta, point)
 
     def describe(self) -> str:
         """The model in words: equation, priors with units and sources, noise."""
@@ -81,14 +85,29 @@ class Model:
             lines.append(f"  {coordinate.name} [{coordinate.unit}]: {coordinate.meaning}; {coordinate.source}")
             for target in TARGETS:
                 p = coordinate.prior(target)
-                lines.append(
-                    f"    {target:<8} domain ~ N(mu, tau), mu ~ N({p.loc:.3g}, {p.scale:g}), "
-                    f"tau ~ LogNormal(log {p.spread:g}, {SPREAD_SD:g})"
-                )
-        lines.append(f"hierarchy: {self.hierarchy.name} pooling over domains, per target")
-        lines.append(
-            f"noise: {self.noise.name}, run_sd ~ HalfNormal({self.noise.run_scale:g}), "
-            f"sd ~ HalfNormal({self.noise.residual_scale:g}) nats at an even mix, df ~ 2 + Gamma(2, 0.1), "
-            f"both scales times ((share + 0.1)/0.6)^-k, k ~ N({self.noise.share_exponent:g}, 0.3)"
-        )
+                lines.append(f"    {target:<8} loc {p.loc:.3g}, scale {p.scale:g}, spread {p.spread:g}")
+        lines.append(f"pooling {self.hierarchy.name}: {self.hierarchy.meaning}, per target")
+        lines.append(f"  coordinate of a domain ~ {self.hierarchy.prior}")
+        lines.append(self.noise.describe())
         return "\n".join(lines)
+
+
+def latent_prior(population: Population, base_sd: Float[Array, " target"], bases: int) -> dist.Distribution:
+    """Prior of the latent vectors (target, group): the law's coordinates, then the effects of the group's bases.
+
+    A level and the effects of a domain's bases are correlated in the posterior, so they are whitened together. The
+    effects are in nats, not in units of base_sd: a base has dozens of rows, which pin its effect, not its score.
+    """
+    targets, groups, count = population.mean.shape
+    mean = jnp.zeros((targets, groups, count + bases)).at[..., :count].set(population.mean)
+    root = base_sd[:, None, None] * jnp.eye(count + bases)
+    root = root.at[:, :count, :count].set(population.root)
+    return dist.MultivariateNormal(mean, scale_tril=root[:, None])
+
+
+def base_deviation(
+    base_effect: Float[Array, "target group base"], noise: NoiseDraw, rows: Rows
+) -> Float[Array, "target group slot checkpoint"]:
+    """What the law misses at the base of every row's run: grows with progress."""
+    of_run = jax.vmap(lambda effect: jnp.take_along_axis(effect, rows.base, axis=-1))(base_effect)
+    return loudness_of(noise, rows) * rows.progress * of_run[..., None]

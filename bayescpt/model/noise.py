@@ -1,28 +1,39 @@
-"""What separates a measured loss from the law: the run it belongs to, and a residual with heavy tails."""
+"""What separates a measured loss from the law: its base, its run, and what wanders along a run."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float, Int
+from jax.scipy.special import gammaln
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.distributions import constraints
 
+from bayescpt.model.layout import Rows
 from bayescpt.schema import TARGETS
 
+BASE_SPREAD = math.log(2)
+RARE = 0.01
+"""Share below which a corpus counts as hardly read."""
 
-def run_deviation(
-    offsets: Float[Array, "*group ends"], run: Int[Array, "*group row"], progress: Float[Array, "*group row"]
-) -> Float[Array, "*group row"]:
-    """Deviation of every row from the law by its run: between the run's first and last offset, linear in progress.
 
-    ``offsets`` holds the first offsets of all runs of the group, and then the last ones.
+def loudness(
+    share: Float[Array, "*shape"],
+    progress: Float[Array, "*place"],
+    share_exponent: Float[Array, "*kind"],
+    early: Float[Array, "*kind"],
+) -> Float[Array, "*joint"]:
+    """How much louder noise is than at an even mix at the end: ((share + 0.01)/0.51)^-k exp(e (1 - progress)).
+
+    A corpus that a run hardly reads is where its loss wanders: nothing pulls it back. Early in a run losses move fast,
+    and a run that is a little ahead is far off.
     """
-    first, last = jnp.split(offsets, 2, axis=-1)
-    at_first, at_last = (jnp.take_along_axis(end, run, axis=-1) for end in (first, last))
-    return (1 - progress) * at_first + progress * at_last
+    return jnp.exp(early * (1 - progress) - share_exponent * jnp.log((share + RARE) / (0.5 + RARE)))
 
 
 def deviation_scale(progress: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -30,59 +41,201 @@ def deviation_scale(progress: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.sqrt((1 - progress) ** 2 + progress**2)
 
 
-def share_scale(share: Float[Array, "*shape"], exponent: Float[Array, "*kind"]) -> Float[Array, "*joint"]:
-    """How much louder noise is than at an even mix: ((share + 0.1)/0.6)^-exponent.
-
-    A corpus that a run hardly reads is where its loss wanders: nothing pulls it back.
-    """
-    return jnp.exp(-exponent * jnp.log((share + 0.1) / 0.6))
-
-
 class NoiseDraw(NamedTuple):
-    """Noise parameters of one draw."""
+    """Noise parameters of one draw. Scales are in nats per token at an even mix."""
 
+    base_sd: Float[Array, " target"]
+    """of what a law misses at a base, at the table's last checkpoint"""
     run_sd: Float[Array, " target"]
-    """standard deviation of a run's offset at either end, nats per token at an even mix"""
-    sd: Float[Array, "target domain"]
-    """scale of the residual, nats per token at an even mix"""
-    df: Float[Array, " target"]
-    """degrees of freedom of the residual"""
+    """of a run's deviation at the table's first and at its last checkpoint"""
+    sd: Float[Array, "target group"]
+    """of what wanders along a run"""
+    memory: Float[Array, " target"]
+    """e-folds of tokens over which that is correlated"""
     share_exponent: Float[Array, " target"]
-    """how noise grows as the share of the target's own corpus falls: see share_scale"""
+    """how noise grows as the share of the target's own corpus falls: see loudness"""
+    early: Float[Array, " target"]
+    """how noise grows towards the start of a run: see loudness"""
+    df: Float[Array, " target"]
+    """degrees of freedom of a run as a whole; infinite for normal noise"""
+
+
+class Kernel(NamedTuple):
+    """The covariance of the rows of every run: what is needed to make residuals independent."""
+
+    scale: Float[Array, "target group slot checkpoint"]
+    """of the wandering part"""
+    keep: Float[Array, "target group slot checkpoint"]
+    """correlation with the checkpoint before; 0 at the first"""
+    ends: Float[Array, "target group slot checkpoint two"]
+    """loadings of a run's two standard scores, in units of ``scale``, made independent like residuals"""
+    mask: Array
+
+
+def along(values: Float[Array, "*rows"], keep: Float[Array, "*rows"]) -> Float[Array, "*rows"]:
+    """Innovations of an Ornstein-Uhlenbeck process from its values, along the last axis."""
+    before = jnp.pad(values[..., :-1], [(0, 0)] * (values.ndim - 1) + [(1, 0)])
+    return (values - keep * before) / jnp.sqrt(1 - keep**2)
+
+
+def loudness_of(draw: NoiseDraw, rows: Rows) -> Float[Array, "target group slot checkpoint"]:
+    """Loudness of every row."""
+    exponent, early = (values[:, None, None, None] for values in (draw.share_exponent, draw.early))
+    return loudness(rows.point.share, rows.progress, exponent, early)
+
+
+def kernel_of(draw: NoiseDraw, rows: Rows) -> Kernel:
+    """The covariance of all runs for one draw.
+
+    Var(loss of a run) = l l' * [sd^2 exp(-|log D_i - log D_j| / memory) + run_sd^2 ((1-p)(1-p)' + p p')] with l the
+    loudness, p the progress; a known standard error widens the first part of its row.
+    """
+    louder = loudness_of(draw, rows)
+    sd = draw.sd[:, :, None, None]
+    scale = jnp.sqrt((louder * sd) ** 2 + rows.se**2)
+    keep = jnp.where(rows.gap > 0, jnp.exp(-rows.gap / draw.memory[:, None, None, None]), 0.0)
+    weight = louder * draw.run_sd[:, None, None, None] / scale
+    ends = [rows.mask * along(weight * basis, keep) for basis in (1 - rows.progress, rows.progress)]
+    return Kernel(scale, keep, jnp.stack(ends, axis=-1), rows.mask)
+
+
+def independent(kernel: Kernel, residual: Float[Array, "*group slot checkpoint"]) -> Array:
+    """Residuals as innovations of unit variance, the scores of the runs apart."""
+    return kernel.mask * along(residual / kernel.scale, kernel.keep)
+
+
+def inverse_ends(kernel: Kernel) -> tuple[Array, Array]:
+    """Inverse of I + ends' ends for every run, and the log of its determinant."""
+    first, second = kernel.ends[..., 0], kernel.ends[..., 1]
+    a, b, c = 1 + jnp.sum(first**2, -1), jnp.sum(first * second, -1), 1 + jnp.sum(second**2, -1)
+    determinant = a * c - b**2
+    inverse = jnp.stack([jnp.stack([c, -b], -1), jnp.stack([-b, a], -1)], -2) / determinant[..., None, None]
+    return inverse, jnp.log(determinant)
+
+
+class RunDistribution(dist.Distribution):
+    """The losses of runs around their expectation, the scores of a run summed out: normal, or Student's t as a whole.
+
+    Batch (target, group, slot), event (checkpoint,). A masked checkpoint adds nothing.
+    """
+
+    support = constraints.real_vector
+
+    def __init__(self, mean: Array, draw: NoiseDraw, rows: Rows, heavy: bool) -> None:
+        self.mean_loss, self.draw, self.rows, self.heavy = mean, draw, rows, heavy
+        super().__init__(mean.shape[:-1], mean.shape[-1:])
+
+    def log_prob(self, value: Array) -> Array:
+        kernel = kernel_of(self.draw, self.rows)
+        count = kernel.mask.sum(-1)
+        residual = independent(kernel, value - self.mean_loss)
+        inverse, log_determinant = inverse_ends(kernel)
+        pull = jnp.einsum("...ki,...k->...i", kernel.ends, residual)
+        distance = jnp.sum(residual**2, -1) - jnp.einsum("...i,...ij,...j->...", pull, inverse, pull)
+        widths = jnp.sum(kernel.mask * (jnp.log(kernel.scale) + 0.5 * jnp.log1p(-(kernel.keep**2))), -1)
+        volume = widths + 0.5 * log_determinant
+        if not self.heavy:
+            return -0.5 * (count * math.log(2 * math.pi) + distance) - volume
+        df = self.draw.df[:, None, None]
+        shape = gammaln((df + count) / 2) - gammaln(df / 2) - 0.5 * count * jnp.log(df * math.pi)
+        return shape - volume - 0.5 * (df + count) * jnp.log1p(distance / df)
+
+    def sample(self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()) -> Array:
+        assert sample_shape == ()
+        wander, ends, mixing = jax.random.split(key, 3)
+        kernel = kernel_of(self.draw, self.rows)
+        louder = loudness_of(self.draw, self.rows)
+        fresh = jax.random.normal(wander, self.mean_loss.shape)
+
+        def step(before: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+            shock, keep = now
+            value = keep * before + jnp.sqrt(1 - keep**2) * shock
+            return value, value
+
+        moved = (jnp.moveaxis(fresh, -1, 0), jnp.moveaxis(kernel.keep, -1, 0))
+        _, path = jax.lax.scan(step, jnp.zeros(self.batch_shape), moved)
+        scores = self.draw.run_sd[:, None, None, None] * jax.random.normal(ends, (*self.batch_shape, 2))
+        progress = self.rows.progress
+        deviation = louder * ((1 - progress) * scores[..., :1] + progress * scores[..., 1:])
+        noise = kernel.scale * jnp.moveaxis(path, 0, -1) + deviation
+        if self.heavy:
+            df = jnp.broadcast_to(self.draw.df[:, None, None], self.batch_shape)
+            noise = noise / jnp.sqrt(jax.random.chisquare(mixing, df) / df)[..., None]
+        return self.mean_loss + noise
 
 
 @dataclass(frozen=True)
-class StudentTNoise:
-    """loss = law + share_scale (run deviation + residual), residual ~ StudentT(df, 0, sd), per target.
+class Noise:
+    """loss = law + loudness x (what the law misses at a base + deviation of the run + what wanders along it).
 
-    Checkpoints of one run are not independent: a run leaves the law by offsets ~ N(0, run_sd) at the table's first and
-    at its last checkpoint, and in between by what lies between them, linearly in log tokens. Scales are known to be a
-    few thousandths of a nat at 100M parameters (sd 0.0015 over 20 seeds of a 124M model; wiggles of 0.001 to 0.005
-    along public CPT runs, single outliers ten times that), more for the smallest proxies: half-normal priors with
-    0.02 nats at an even mix. At a share of a tenth both scales are 3^k times that, k ~ N(0.4, 0.3): 2.4 times in the
-    general and 1.4 times in the domain losses of the quickstart. ``df`` is 2 plus Gamma(2, 0.1) (Juarez and Steel
-    2010), which reaches from outliers to the normal.
+    All of it per target. Checkpoints of one run are not independent, and neither are runs of one base:
+
+    - a base: the law may be off at a size, or for a base as it happens to be, for all its runs alike. That grows with
+      progress from 0 to N(0, base_sd) at the table's last checkpoint. It is what a new size may be off by.
+    - a run leaves the law by N(0, run_sd) at the table's first and at its last checkpoint, linearly in log tokens
+      between them; seeds of one setting differ by this.
+    - along a run an Ornstein-Uhlenbeck process in log tokens of scale sd per domain: what is off now is still off at
+      the next checkpoint, and forgotten ``memory`` e-folds later.
+
+    The scores of runs are summed out in closed form: the sampler meets the law's coordinates alone. Scales are known
+    to be a few thousandths of a nat at 100M parameters (sd 0.0015 over 20 seeds of a 124M model; wiggles of 0.001 to
+    0.005 along public CPT runs), more for the smallest proxies: half-normal priors with 0.02 nats at an even mix and at
+    the end of a run. Without the own corpus all scales are 51^k times that, k ~ N(0.3, 0.3), and at the first
+    checkpoint e^e times, e ~ N(0.7, 0.7).
     """
 
-    name: ClassVar[str] = "student-t with run deviations"
+    heavy: bool
+    """whether a run as a whole may be an outlier: multivariate Student t with df ~ 2 + Gamma(2, 0.1) (Juarez and Steel
+    2010)"""
+    base_scale: float = 0.01
+    """prior median of base_sd, within a factor of 2: like the spread over domains it is never zero"""
     run_scale: float = 0.02
-    residual_scale: float = 0.02
-    domain_spread: float = 0.4
+    wander_scale: float = 0.02
+    group_spread: float = 0.4
     """standard deviation over domains of log sd"""
-    share_exponent: float = 0.4
+    memory: float = 0.5
+    """prior median of the memory in e-folds of tokens, within a factor of 2"""
+    share_exponent: float = 0.3
     """prior mean of how noise grows as the own share falls; its standard deviation is 0.3"""
+    early: float = 0.7
+    """prior mean of how noise grows towards the start of a run; its standard deviation is 0.7"""
 
-    def sample(self, domains: int) -> NoiseDraw:
-        """NumPyro sites of the noise for ``domains`` domains."""
+    @property
+    def name(self) -> str:
+        """As it is called on the command line."""
+        return "student" if self.heavy else "normal"
+
+    def sample(self, groups: int) -> NoiseDraw:
+        """NumPyro sites of the noise for ``groups`` groups."""
         targets = len(TARGETS)
-        run_sd = numpyro.sample("run_sd", dist.HalfNormal(self.run_scale).expand([targets]).to_event(1))
-        typical = numpyro.sample("noise_typical", dist.HalfNormal(self.residual_scale).expand([targets]).to_event(1))
+
+        def each(name: str, prior: dist.Distribution) -> Array:
+            return numpyro.sample(name, prior.expand([targets]).to_event(1))
+
+        base_sd = each("base_sd", dist.LogNormal(math.log(self.base_scale), BASE_SPREAD))
+        run_sd = each("run_sd", dist.HalfNormal(self.run_scale))
+        typical = each("noise_typical", dist.HalfNormal(self.wander_scale))
         # centred: dozens of rows a domain pin log sd far better than its population does
-        around = dist.Normal(jnp.log(typical)[:, None], self.domain_spread).expand([targets, domains])
-        log_sd = numpyro.sample("log_noise_sd", around.to_event(2))
-        excess = numpyro.sample("df_excess", dist.Gamma(2.0, 0.1).expand([targets]).to_event(1))
-        around = dist.Normal(self.share_exponent, 0.3).expand([targets]).to_event(1)
-        share_exponent = numpyro.sample("noise_share_exponent", around)
-        sd = numpyro.deterministic("noise_sd", jnp.exp(log_sd))
-        df = numpyro.deterministic("noise_df", 2.0 + excess)
-        return NoiseDraw(run_sd=run_sd, sd=sd, df=df, share_exponent=share_exponent)
+        around = dist.Normal(jnp.log(typical)[:, None], self.group_spread).expand([targets, groups])
+        sd = numpyro.deterministic("noise_sd", jnp.exp(numpyro.sample("log_noise_sd", around.to_event(2))))
+        memory = each("noise_memory", dist.LogNormal(math.log(self.memory), math.log(2)))
+        share_exponent = each("noise_share_exponent", dist.Normal(self.share_exponent, 0.3))
+        early = each("noise_early", dist.Normal(self.early, 0.7))
+        df = jnp.full(targets, jnp.inf)
+        if self.heavy:
+            df = numpyro.deterministic("noise_df", 2.0 + each("df_excess", dist.Gamma(2.0, 0.1)))
+        return NoiseDraw(base_sd, run_sd, sd, memory, share_exponent, early, df)
+
+    def describe(self) -> str:
+        """The priors in words."""
+        tails = "Student t with df ~ 2 + Gamma(2, 0.1) by run" if self.heavy else "normal"
+        return (
+            f"noise: {self.name} ({tails}), base_sd ~ LogNormal(log {self.base_scale:g}, {BASE_SPREAD:.2g}), "
+            f"run_sd ~ HalfNormal({self.run_scale:g}), sd ~ HalfNormal({self.wander_scale:g}) nats at an even mix, "
+            f"correlated over LogNormal(log {self.memory:g}, log 2) e-folds of tokens, "
+            f"all times ((share + {RARE:g})/{0.5 + RARE:g})^-k exp(e (1 - progress)), "
+            f"k ~ N({self.share_exponent:g}, 0.3), e ~ N({self.early:g}, 0.7)"
+        )
+
+
+NOISES: dict[str, Noise] = {noise.name: noise for noise in (Noise(heavy=False), Noise(heavy=True))}

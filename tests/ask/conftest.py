@@ -1,4 +1,7 @@
-"""A small table, and three laws whose questions have closed-form answers, with prior draws of each."""
+"""A small table, and three laws whose questions have closed-form answers, with prior draws of each.
+
+Their bases miss nothing, so that the answers are those of the law.
+"""
 
 from __future__ import annotations
 
@@ -102,14 +105,22 @@ def table() -> Table:
     return Table.from_frame(frame)
 
 
+def alter(fit: Fit, **values: float) -> Fit:
+    """A copy of a fit in which some posterior variables hold one value throughout."""
+    tree = fit.tree.copy(deep=True)
+    for name, value in values.items():
+        tree["posterior"][name][...] = value
+    return replace(fit, tree=tree)
+
+
 @pytest.fixture(scope="session")
 def ramp(table: Table) -> Fit:
-    return prior_fit(table, Ramp(), seed=1, draws=DRAWS)
+    return alter(prior_fit(table, Ramp(), seed=1, draws=DRAWS), base_effect=0.0, base_sd=0.0)
 
 
 @pytest.fixture(scope="session")
 def hump(table: Table) -> Fit:
-    return prior_fit(table, Hump(), seed=2, draws=DRAWS)
+    return alter(prior_fit(table, Hump(), seed=2, draws=DRAWS), base_effect=0.0, base_sd=0.0)
 
 
 @pytest.fixture(scope="session")
@@ -119,17 +130,9 @@ def memory(table: Table) -> Fit:
 
 @pytest.fixture(scope="session")
 def level(table: Table) -> Fit:
-    return prior_fit(table, Level(), seed=4, draws=DRAWS)
+    return alter(prior_fit(table, Level(), seed=4, draws=DRAWS), base_effect=0.0, base_sd=0.0)
 
 
 @pytest.fixture(scope="session")
 def altered() -> Callable[..., Fit]:
-    """A copy of a fit in which some posterior variables hold one value throughout."""
-
-    def alter(fit: Fit, **values: float) -> Fit:
-        tree = fit.tree.copy(deep=True)
-        for name, value in values.items():
-            tree["posterior"][name][...] = value
-        return replace(fit, tree=tree)
-
     return alter

@@ -45,22 +45,34 @@ def test_without_noise_a_new_run_has_the_expected_loss(memory: Fit, altered: Cal
 
 
 @pytest.mark.parametrize(
-    ("noise", "distribution"),
-    [({"run_sd": 0.3, "noise_sd": 0.0}, stats.norm(0, 0.3)), ({"run_sd": 0.0, "noise_sd": 0.3}, stats.t(3, 0, 0.3))],
+    ("noise", "df", "distribution"),
+    [
+        ({"run_sd": 0.3, "noise_sd": 0.0}, np.inf, stats.norm(0, 0.3)),
+        ({"run_sd": 0.0, "noise_sd": 0.3}, 1e9, stats.norm(0, 0.3)),
+    ],
 )
 def test_noise_of_a_new_run(
-    ramp: Fit, altered: Callable[..., Fit], noise: dict[str, float], distribution: stats.rv_continuous
+    ramp: Fit, altered: Callable[..., Fit], noise: dict[str, float], df: float, distribution: stats.rv_continuous
 ) -> None:
     points = grid("code", "law")
-    answer = predict(altered(ramp, noise_df=3.0, noise_share_exponent=0.5, **noise), points)
+    answer = predict(altered(ramp, noise_df=df, noise_share_exponent=0.5, noise_early=0.4, **noise), points)
     share = np.where(points["target"] == "domain", points["ratio"], 1 - points["ratio"])
-    # noise is louder where the own corpus is rare: 1.41 times at a share of 0.2, 0.87 times at 0.7
-    errors = (answer["predictive"] - answer["expected"]).values * np.sqrt((share + 0.1) / 0.6)
+    along = np.asarray(progress_of(jnp.asarray(points["tokens"].to_numpy(float) / 1e9), ramp.reference))
+    # noise is louder where the own corpus is rare and early in a run
+    errors = (answer["predictive"] - answer["expected"]).values * np.sqrt((share + 0.01) / 0.51)
+    errors = errors / np.exp(0.4 * (1 - along))
     if noise["run_sd"] > 0:
         # between its ends a run's deviation is an average of two independent offsets
-        along = progress_of(jnp.asarray(points["tokens"].to_numpy(float) / 1e9), ramp.reference)
         errors = errors / np.sqrt((1 - along) ** 2 + along**2)
     assert stats.kstest(errors.ravel(), distribution.cdf).pvalue > FALSE_ALARM
+
+
+def test_a_heavy_run_is_off_as_a_whole(ramp: Fit, altered: Callable[..., Fit]) -> None:
+    heavy = altered(ramp, noise_df=3.0, noise_share_exponent=0.0, noise_early=0.0, run_sd=0.0, noise_sd=0.3)
+    answer = predict(heavy, grid("code"))
+    errors = (answer["predictive"] - answer["expected"]).values
+    # ratios of one draw share its mixing: take one point of each run
+    assert stats.kstest(errors[:, 0], stats.t(3, 0, 0.3).cdf).pvalue > FALSE_ALARM
 
 
 def test_a_new_domain_is_drawn_from_the_population(ramp: Fit, altered: Callable[..., Fit]) -> None:
@@ -70,6 +82,25 @@ def test_a_new_domain_is_drawn_from_the_population(ramp: Fit, altered: Callable[
     np.testing.assert_allclose(loss, 2.99 + 0.5 * np.exp(middle), rtol=1e-12)
     apart = predict(ramp, points)["expected"].values[:, 0]
     assert np.abs(apart - loss).max() > 0.01
+
+
+def test_what_a_law_misses_at_a_base_is_expected_of_its_runs(ramp: Fit, altered: Callable[..., Fit]) -> None:
+    points = grid("code").query("tokens == 1e9")
+    base, scale = 0.2, {"noise_share_exponent": 0.5}
+    off = predict(altered(ramp, base_effect=base, **scale), points)["expected"].values
+    share = np.where(points["target"] == "domain", points["ratio"], 1 - points["ratio"])
+    np.testing.assert_allclose(
+        off - predict(ramp, points)["expected"].values,
+        np.broadcast_to(base * ((share + 0.01) / 0.51) ** -0.5, off.shape),
+        rtol=1e-9,
+    )
+
+
+def test_a_base_that_was_never_run_is_off_by_as_much_as_those_that_were(ramp: Fit, altered: Callable[..., Fit]) -> None:
+    points = pd.DataFrame({"domain": ["code"], "size": 2e7, "ratio": 0.5, "tokens": 1e9, "target": "general"})
+    quiet = predict(ramp, points)["expected"].values
+    off = predict(altered(ramp, base_sd=0.2, noise_share_exponent=0.0), points)["expected"].values - quiet
+    assert stats.kstest(off.ravel(), stats.norm(0, 0.2).cdf).pvalue > FALSE_ALARM
 
 
 def test_summarise_adds_quantiles_to_the_points(memory: Fit) -> None:

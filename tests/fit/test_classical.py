@@ -26,7 +26,9 @@ LEAST = float(np.log(0.01))
 def loss(theta: dict[str, float], size: np.ndarray, tokens: np.ndarray, share: np.ndarray) -> np.ndarray:
     law, given = LAWS["dcpt"], {name: jnp.asarray(value) for name, value in theta.items()}
     places = zip(size, tokens, share, strict=True)
-    return np.array([float(law.loss(given, Point(*map(jnp.asarray, (*place, np.nan, 0.0))))) for place in places])
+    return np.array(
+        [float(law.loss(given, Point(*map(jnp.asarray, (*place, np.nan, 0.0, np.nan))))) for place in places]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import xarray as xr
 from bayescpt.ask import predict, ratio_under_budget, summary
 from bayescpt.data.table import Table
 from bayescpt.fit import Check, Fit, UnreliableFit, prior_fit
-from bayescpt.fit.run import law_named
+from bayescpt.fit.run import check_method, model_of
 
 FAILED = Check("r_hat", False, "1.2 at spread[general, change]; wanted below 1.01: sample more")
 
@@ -94,14 +94,14 @@ def test_changed_rows_are_refused(path: Path) -> None:
 def test_another_format_is_refused(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["bayescpt_format"] = 99
-    with pytest.raises(ValueError, match=r"fit format 99, this version reads 1: fit the rows again"):
+    with pytest.raises(ValueError, match=r"fit format 99, this version reads 2: fit the rows again"):
         Fit.load(path)
 
 
 def test_an_unknown_law_is_refused(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["law"] = "oracle"
-    with pytest.raises(ValueError, match=r"law 'oracle'; known are memory, dcpt"):
+    with pytest.raises(ValueError, match=r"law 'oracle'; known are memory, dcpt, anchored"):
         Fit.load(path)
 
 
@@ -172,5 +172,9 @@ def test_the_seed_decides_the_prior_draws(prior: Fit, study_table: Table) -> Non
 
 
 def test_an_unknown_law_is_named_with_those_on_offer() -> None:
-    with pytest.raises(ValueError, match="no law is called 'oracle'; on offer: memory, dcpt"):
-        law_named("oracle")
+    with pytest.raises(ValueError, match="no law is called 'oracle'; on offer: memory, dcpt") as error:
+        model_of("oracle", "fuzzy", "loud")
+    assert "no pooling is called 'fuzzy'; on offer: partial, correlated, none, complete" in str(error.value)
+    assert "no noise is called 'loud'; on offer: normal, student" in str(error.value)
+    with pytest.raises(ValueError, match="no method is called 'guess'; on offer: nuts, laplace"):
+        check_method("guess")

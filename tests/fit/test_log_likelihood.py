@@ -1,40 +1,53 @@
-"""The pointwise log-likelihood of a fit against SciPy's Student t, row by row from the table."""
+"""The log likelihood of a fit, run by run, against SciPy's multivariate t on the rows of the table."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.stats import multivariate_t
 
 from bayescpt.fit import Fit
 from bayescpt.laws import BILLION, Point
+from bayescpt.model.base import usual_losses
 from bayescpt.model.layout import BASE_SHARE
 
+DRAWS = 3
 
-def test_it_is_the_student_t_density_of_every_row(prior: Fit) -> None:
+
+def test_it_is_the_density_of_every_run(prior: Fit) -> None:
     table, law = prior.table, prior.model.law
-    draws = prior.posterior.isel(chain=0, draw=slice(5))
-    kept = prior.tree["log_likelihood"]["loss"].isel(chain=0, draw=slice(5)).values
-    assert kept.shape == (5, len(table))
-
-    def of_row(name: str) -> np.ndarray:
-        """A parameter of every row's target and domain: (draw, row)."""
-        return draws[name].transpose("draw", "target", "domain").values[:, table.target, table.domain]
-
-    shape = (5, len(table))
-    columns = (table.size / BILLION, table.tokens / BILLION, table.share, table.base_loss, BASE_SHARE[table.target])
-    point = Point(*(jnp.asarray(np.broadcast_to(column, shape)) for column in columns))
-    theta = {param.name: jnp.asarray(of_row(param.name)) for param in law.params}
-    mean = np.asarray(jax.jit(jax.vmap(jax.vmap(law.loss)))(theta, point))
-    ends = draws["run_offset"].transpose("draw", "target", "end", "run").values[:, table.target, :, table.run]
+    draws = prior.posterior.isel(chain=0, draw=slice(DRAWS))
+    kept = prior.tree["log_likelihood"]["run_loss"].isel(chain=0, draw=slice(DRAWS))
+    assert kept.sizes == {"draw": DRAWS, "run": len(table.runs)}
     along = np.log(table.tokens / table.tokens.min()) / np.log(table.tokens.max() / table.tokens.min())
-    offset = (1 - along) * ends[..., 0].T + along * ends[..., 1].T
-    df = draws["noise_df"].transpose("draw", "target").values[:, table.target]
-    exponent = draws["noise_share_exponent"].transpose("draw", "target").values[:, table.target]
-    louder = ((table.share + 0.1) / 0.6) ** -exponent
-    density = student_t.logpdf(table.loss, df, loc=mean + louder * offset, scale=louder * of_row("noise_sd"))
-    np.testing.assert_allclose(kept, density, rtol=1e-9)
+    for draw in range(DRAWS):
+        drawn = draws.isel(draw=draw)
+        for code, name in enumerate(table.runs):
+            total = 0.0
+            for target, label in enumerate(("general", "domain")):
+                rows = np.flatnonzero((table.run == code) & (table.target == target))
+                own = drawn.sel(target=label, domain=table.domains[table.domain[rows[0]]])
+                columns = (table.size / BILLION, table.tokens / BILLION, table.share, table.base_loss)
+                point = Point(
+                    *(jnp.asarray(column[rows]) for column in columns),
+                    jnp.full(len(rows), BASE_SHARE[target]),
+                    jnp.asarray(usual_losses(table)[table.base, table.domain, table.target][rows]),
+                )
+                theta = {param.name: jnp.asarray(float(own[param.name])) for param in law.params}
+                mean = np.asarray(jax.vmap(law.loss, in_axes=(None, 0))(theta, point))
+                progress = along[rows]
+                louder = ((table.share[rows] + 0.01) / 0.51) ** -float(own["noise_share_exponent"])
+                louder = louder * np.exp(float(own["noise_early"]) * (1 - progress))
+                mean = mean + louder * progress * float(own["base_effect"][table.base[rows[0]]])
+                apart = np.abs(np.subtract.outer(np.log(table.tokens[rows]), np.log(table.tokens[rows])))
+                shape = float(own["noise_sd"]) ** 2 * np.exp(-apart / float(own["noise_memory"]))
+                ends = np.outer(1 - progress, 1 - progress) + np.outer(progress, progress)
+                shape = np.outer(louder, louder) * (shape + float(own["run_sd"]) ** 2 * ends)
+                total += float(
+                    multivariate_t.logpdf(table.loss[rows], loc=mean, shape=shape, df=float(own["noise_df"]))
+                )
+            np.testing.assert_allclose(float(kept.sel(run=name)[draw]), total, rtol=1e-8)
 
 
 def test_the_observed_data_are_the_rows(prior: Fit) -> None:

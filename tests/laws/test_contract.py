@@ -11,6 +11,9 @@ import pytest
 
 from bayescpt.laws import Point
 
+USUAL = 1.05
+"""As in conftest.py."""
+
 if TYPE_CHECKING:
     from conftest import Subject
 
@@ -75,7 +78,7 @@ def test_many_draws_at_once_equal_one_at_a_time(subject: Subject) -> None:
     for d, draw in enumerate(coordinates):
         theta = subject.law.natural(jnp.asarray(draw), subject.reference, base_share)
         for p in range(len(size)):
-            place = Point(*(jnp.asarray(a[p]) for a in (size, tokens, share)), base_loss, base_share)
+            place = Point(*(jnp.asarray(a[p]) for a in (size, tokens, share)), base_loss, base_share, USUAL * base_loss)
             assert float(subject.law.loss(theta, place)) == pytest.approx(together[d, p], rel=1e-11)
 
 

@@ -23,7 +23,7 @@ LOSS = jax.jit(LAW.loss)
 
 def at(theta: Theta, size: float, tokens: float, share: float) -> float:
     """The loss at a point."""
-    place = Point(*map(jnp.asarray, (size, tokens, share, jnp.nan, 0.0)))
+    place = Point(*map(jnp.asarray, (size, tokens, share, jnp.nan, 0.0, jnp.nan)))
     return float(LOSS(theta, place))
 
 
@@ -49,7 +49,9 @@ def test_the_least_amplitude_makes_the_slope_in_share_vanish_at_the_first_checkp
 
         def slope(share: float, tokens: float, theta: Theta = tight) -> float:
             def loss(s: jax.Array) -> jax.Array:
-                return LAW.loss(theta, Point(*map(jnp.asarray, (1.0, tokens)), s, *map(jnp.asarray, (jnp.nan, 0.0))))
+                return LAW.loss(
+                    theta, Point(*map(jnp.asarray, (1.0, tokens)), s, *map(jnp.asarray, (jnp.nan, 0.0, jnp.nan)))
+                )
 
             return float(jax.grad(loss)(jnp.asarray(share)))
 

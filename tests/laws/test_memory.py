@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from conftest import Subject
 
 LAW = LAWS["memory"]
+USUAL = 1.05
+"""As in conftest.py."""
 LOSS = jax.jit(LAW.loss)
 BASE = 3.0
 
 
 def at(theta: Theta, subject: Subject, tokens: float, share: float) -> float:
     """The loss at the reference size."""
-    place = Point(*map(jnp.asarray, (subject.reference.size, tokens, share, BASE, subject.base_share)))
+    place = Point(*map(jnp.asarray, (subject.reference.size, tokens, share, BASE, subject.base_share, BASE)))
     return float(LOSS(theta, place))
 
 
@@ -72,15 +74,16 @@ def test_the_effect_coordinate_is_that_of_an_even_mix_at_the_reference_point(mem
     np.testing.assert_allclose(np.log(effect), coordinates[:, index("log_effect")], atol=1e-10)
 
 
-def test_a_domain_never_trained_on_moves_by_the_drift_alone(memory_subject: Subject) -> None:
+def test_a_domain_never_trained_on_moves_by_the_drift_and_towards_its_usual_loss(memory_subject: Subject) -> None:
     coordinates, reference = memory_subject.coordinates(5), memory_subject.reference
     bases = np.array([1.5, 3.0])
     losses = memory_subject.losses(coordinates, reference.size, 1e6 * reference.tokens, 0.0, bases)
-    drift = np.tile(coordinates[:, [index("drift")]], 2)
+    levelled = jax.nn.sigmoid(coordinates[:, [index("logit_levelling")]]) * np.log(USUAL)
+    moved = np.tile(coordinates[:, [index("drift")]] + np.asarray(levelled), 2)
     if memory_subject.base_share == 0.0:
-        np.testing.assert_allclose(np.log(losses / bases), drift, atol=1e-4)
+        np.testing.assert_allclose(np.log(losses / bases), moved, atol=1e-4)
     else:
-        assert (np.abs(np.log(losses / bases) - drift) > 1e-3).any()
+        assert (np.abs(np.log(losses / bases) - moved) > 1e-3).any()
 
 
 def test_expected_losses_stay_finite_and_positive(memory_subject: Subject) -> None:

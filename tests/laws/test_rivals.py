@@ -37,7 +37,7 @@ def loss_of(name: str) -> Callable[[Scalar, Scalar], Scalar]:
     """The loss in tokens and share."""
     theta = theta_of(name)
     return lambda tokens, share: LAWS[name].loss(
-        theta, Point(jnp.asarray(N), tokens, share, jnp.asarray(jnp.nan), jnp.asarray(0.0))
+        theta, Point(jnp.asarray(N), tokens, share, jnp.asarray(jnp.nan), jnp.asarray(0.0), jnp.asarray(jnp.nan))
     )
 
 
@@ -68,7 +68,14 @@ def test_the_constraint_is_tight(name: str) -> None:
 
     def slope(tokens: float, share: float) -> float:
         def loss(share: Scalar) -> Scalar:
-            places = (jnp.asarray(N), jnp.asarray(tokens), share, jnp.asarray(jnp.nan), jnp.asarray(0.0))
+            places = (
+                jnp.asarray(N),
+                jnp.asarray(tokens),
+                share,
+                jnp.asarray(jnp.nan),
+                jnp.asarray(0.0),
+                jnp.asarray(jnp.nan),
+            )
             return law.loss(theta, Point(*places))
 
         return float(jax.grad(loss)(jnp.asarray(share)))
@@ -81,7 +88,7 @@ def test_the_constraint_is_tight(name: str) -> None:
 
 def test_limits_that_join_the_forms() -> None:
     one = {key: jnp.asarray(value) for key, value in {**COMMON, **OFFSET, "eta": 1.0}.items()}
-    at = Point(*map(jnp.asarray, (N, D, S, np.nan, 0.0)))
+    at = Point(*map(jnp.asarray, (N, D, S, np.nan, 0.0, np.nan)))
     assert float(LAWS["dcpt_l2"].loss(one, at)) == pytest.approx(float(LAWS["dcpt_l1"].loss(one, at)), rel=1e-14)
     whole = at._replace(share=jnp.asarray(1.0))
     alone = {**theta_of("dcpt_l5")}

@@ -1,4 +1,4 @@
-"""Models of every law, their rows, and parameters drawn from the prior."""
+"""Models of every law, hierarchy and noise, their rows, and parameters drawn from the prior."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ from numpyro import handlers
 from numpyro.infer.util import log_density
 
 from bayescpt.data.table import Table
-from bayescpt.laws import ALL, Reference
+from bayescpt.laws import LAWS, Reference
+from bayescpt.model.hierarchy import HIERARCHIES
 from bayescpt.model.layout import Rows, layout_of, reference_of
 from bayescpt.model.model import Model
+from bayescpt.model.noise import NOISES
 from bayescpt.model.whiten import Whitening, white_site
 from bayescpt.schema import TARGETS
 
 Params = dict[str, Array]
+
+MODELS = [
+    *(Model(LAWS[name]) for name in ("memory", "dcpt", "anchored")),
+    *(Model(LAWS["dcpt_l5"], hierarchy, noise) for hierarchy in HIERARCHIES.values() for noise in NOISES.values()),
+]
+"""The laws that differ in kind, and every hierarchy and noise under the law that compiles fastest."""
 
 
 def _log_density(model: Model, params: Params, rows: Rows, reference: Reference, whitening: Whitening | None) -> Array:
@@ -48,17 +56,17 @@ class Forward(NamedTuple):
     """deterministic sites"""
     loss: Array
     mean: Array
-    """expected loss of every row, run offset included"""
-    latent_prior: Array
-    """log prior density of every entry of the latent vectors"""
+    """expected loss of every row, base effect included"""
+    latent_mean: Array
+    """prior mean of the latent vectors"""
 
 
 @cache
 def _forward(model: Model, observed: bool) -> Callable[..., Forward]:
     def forward(key: Array, excess: Array, rows: Rows, reference: Reference) -> Forward:
-        program = handlers.substitute(handlers.seed(model, key), {"df_excess": excess})
+        given = {"df_excess": excess} if model.noise.heavy else {}
+        program = handlers.substitute(handlers.seed(model, key), given)
         trace = handlers.trace(program).get_trace(rows, reference, observed=observed)
-        latent = trace["latent"]
 
         def values(kind: str) -> Params:
             sites = trace.items()
@@ -68,8 +76,8 @@ def _forward(model: Model, observed: bool) -> Callable[..., Forward]:
             values("sample"),
             values("deterministic"),
             trace["loss"]["value"],
-            trace["loss"]["fn"].base_dist.base_dist.loc,
-            latent["fn"].base_dist.log_prob(latent["value"]),
+            trace["loss"]["fn"].base_dist.mean_loss,
+            trace["latent"]["fn"].base_dist.loc,
         )
 
     return jax.jit(forward)
@@ -102,18 +110,35 @@ class Program:
         """Its gradient."""
         return _gradient(self.model)(params, rows or self.rows, self.reference, None)
 
-    def whitened(self, params: Params, whitening: Whitening) -> Params:
+    def whitened(self, forward: Forward, whitening: Whitening) -> Params:
         """The same parameters in white coordinates."""
-        moved = whitening.follow @ (params["population"] - whitening.population)[:, None, :, None]
-        centre = whitening.centre + moved[..., 0]
+        params = forward.params
+        count = whitening.mean.shape[-1]
+        moved = jnp.einsum("tgik,tgk->tgi", whitening.follow, forward.latent_mean[..., :count] - whitening.mean)
+        centre = whitening.centre + moved
         white = jnp.linalg.solve(whitening.root, (params["latent"] - centre)[..., None])[..., 0]
         rest = {name: value for name, value in params.items() if name != "latent"}
-        targets, domains, _ = white.shape
-        return rest | {white_site(t, d): white[t, d] for t in range(targets) for d in range(domains)}
+        targets, groups, _ = white.shape
+        return rest | {white_site(t, g): white[t, g] for t in range(targets) for g in range(groups)}
 
 
-@pytest.fixture(params=ALL, ids=[law.name for law in ALL])
+def _name(model: Model) -> str:
+    return f"{model.law.name}-{model.hierarchy.name}-{model.noise.name}"
+
+
+def program_of(model: Model, table: Table) -> Program:
+    """The model on a table."""
+    grouped = layout_of(table, model.law, model.hierarchy.groups(table))
+    return Program(model, jax.tree.map(jnp.asarray, grouped.rows), reference_of(table))
+
+
+@pytest.fixture(params=MODELS, ids=_name)
 def program(request: pytest.FixtureRequest, study_table: Table) -> Program:
-    """Every law of the registry on the small study."""
-    rows = jax.tree.map(jnp.asarray, layout_of(study_table, request.param).rows)
-    return Program(Model(request.param), rows, reference_of(study_table))
+    """Every model on the small study."""
+    return program_of(request.param, study_table)
+
+
+@pytest.fixture(params=NOISES.values(), ids=list(NOISES))
+def noisy(request: pytest.FixtureRequest, study_table: Table) -> Program:
+    """Either noise on the small study."""
+    return program_of(Model(LAWS["dcpt_l5"], noise=request.param), study_table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, LAWS
-from bayescpt.model.layout import BASE_SHARE, ROW_BLOCK, RUN_BLOCK, layout_of, reference_of
+from bayescpt.model.hierarchy import HIERARCHIES
+from bayescpt.model.layout import BASE_SHARE, CHECKPOINT_BLOCK, RUN_BLOCK, layout_of, reference_of
 from bayescpt.schema import TARGETS
 
 
@@ -20,34 +23,64 @@ def test_every_row_is_led_back_to_the_table(study_table: Table, data: st.DataObj
     rows = len(study_table)
     bits = data.draw(st.integers(1, 2**rows - 1))
     table = study_table.select(np.array([bits >> row & 1 == 1 for row in range(rows)]))
-    grouped, index, runs = jax.tree.map(np.asarray, layout_of(table, LAWS["memory"]))
+    grouped, index, runs, bases, group = jax.tree.map(np.asarray, layout_of(table, LAWS["memory"]))
     real = index >= 0
     np.testing.assert_array_equal(np.sort(index[real]), np.arange(len(table)))
     np.testing.assert_array_equal(grouped.mask, real)
+    np.testing.assert_array_equal(group, np.arange(len(table.domains)))
     back = index[real]
-    target, domain, _ = np.nonzero(real)
+    target, domain, slot, _ = np.nonzero(real)
     np.testing.assert_array_equal(target, table.target[back])
     np.testing.assert_array_equal(domain, table.domain[back])
+    np.testing.assert_array_equal(runs[domain, slot], table.run[back])
     np.testing.assert_array_equal(grouped.loss[real], table.loss[back])
-    np.testing.assert_array_equal(runs[domain, grouped.run[real]], table.run[back])
     np.testing.assert_array_equal(grouped.point.size[real] * BILLION, table.size[back])
     np.testing.assert_allclose(grouped.point.tokens[real] * BILLION, table.tokens[back], rtol=1e-15)
     np.testing.assert_array_equal(grouped.point.share[real], table.share[back])
     np.testing.assert_array_equal(grouped.point.base_loss[real], table.base_loss[back])
     np.testing.assert_array_equal(grouped.point.base_share[real], BASE_SHARE[table.target[back]])
-    for t, d in np.ndindex(grouped.run_mask.shape[:2]):
-        of_group = set(table.run[(table.target == t) & (table.domain == d)])
-        assert {runs[d, slot] for slot in np.flatnonzero(grouped.run_mask[t, d])} == of_group
+    place = grouped.base[domain, slot]
+    np.testing.assert_array_equal(bases[domain, place], np.stack([table.base[back], table.domain[back]], -1))
+    assert grouped.base_mask[target, domain, place].all()
+    assert grouped.base_mask.sum() == len({*zip(target, domain, place, strict=True)})
+
+
+def test_checkpoints_of_a_run_stand_in_order_with_the_gaps_between_them(study_table: Table) -> None:
+    few = study_table.select(np.arange(len(study_table)) % 5 != 1)
+    rows = layout_of(few, LAWS["memory"]).rows
+    mask, tokens, gap = (np.asarray(a) for a in (rows.mask, rows.point.tokens, rows.gap))
+    assert (np.diff(mask.astype(int), axis=-1) <= 0).all()  # no hole before a checkpoint
+    both = mask[..., 1:] & mask[..., :-1]
+    step = np.log(tokens[..., 1:] / tokens[..., :-1])
+    assert (step[both] > 0).all()
+    np.testing.assert_allclose(gap[..., 1:][both], step[both], rtol=1e-12)
+    assert (gap[..., 0] == 0).all()
+    assert (gap[~mask] == 0).all()
+
+
+def test_complete_pooling_puts_all_domains_in_one_group_and_keeps_their_bases_apart(study_table: Table) -> None:
+    hierarchy = HIERARCHIES["complete"]
+    layout = layout_of(study_table, LAWS["memory"], hierarchy.groups(study_table))
+    assert layout.rows.loss.shape[1] == 1
+    assert int(layout.rows.mask.sum()) == len(study_table)
+    held = {tuple(pair) for pair in layout.bases[0].tolist()}
+    assert held == {(b, d) for b in range(2) for d in range(2)}
+
+
+def test_standard_errors_count_only_when_asked_for(study_table: Table) -> None:
+    told = replace(study_table, loss_se=np.full(len(study_table), 0.03))
+    assert (layout_of(told, LAWS["memory"]).rows.se == 0).all()
+    used = layout_of(told, LAWS["memory"], use_se=True).rows
+    np.testing.assert_array_equal(used.se, np.where(used.mask, 0.03, 0.0))
 
 
 def test_padding_is_finite_and_in_blocks(study_table: Table) -> None:
     few = study_table.select(np.arange(len(study_table)) < 40)
-    grouped, index, runs = layout_of(few, LAWS["memory"])
-    assert (index < 0).any()
-    assert all(np.isfinite(field).all() for field in (*grouped.point, grouped.loss))
-    assert grouped.loss.shape[-1] % ROW_BLOCK == 0
-    assert runs.shape[-1] % RUN_BLOCK == 0
-    assert grouped.run.max() < runs.shape[-1]
+    layout = layout_of(few, LAWS["memory"])
+    assert (layout.row_index < 0).any()
+    assert all(np.isfinite(field).all() for field in (*layout.rows.point, layout.rows.loss))
+    assert layout.rows.loss.shape[-1] % CHECKPOINT_BLOCK == 0
+    assert layout.runs.shape[-1] % RUN_BLOCK == 0
 
 
 def test_a_few_rows_more_keep_the_shapes(study_table: Table) -> None:

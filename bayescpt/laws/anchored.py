@@ -1,4 +1,4 @@
-"""The anchored D-CPT law: a crossover from base to D-CPT. Tried as a rival of the memory law, not kept."""
+"""The anchored D-CPT law: a crossover from the base's own loss to the D-CPT surface."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bayescpt.laws import DCPT, Coordinate, Law, Param, Point, Prior, Reference
-from bayescpt.laws.base import Scalar, Theta, raised
+from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, raised
+from bayescpt.laws.dcpt import DCPT
 
 SURFACE = DCPT()
 
 
 class Anchored(Law):
-    """L = w L0 + (1 - w) L_DCPT(N, D + tau, s) with w = (1 + D/tau)^-kappa: base at D = 0, D-CPT at large D."""
+    """L = w L0 + (1 - w) L_DCPT(N, D + tau, s) with w = (1 + D/tau)^-kappa: base at D = 0, D-CPT at large D.
+
+    tau is at least the table's first checkpoint, where D-CPT's constraint begins, so that dL/ds <= 0 for every D. The
+    loss rises where the surface lies above the base, and falls with the surface later. What it cannot do: on real rows
+    the fall after the peak grows with the share lost, while the data term B s^eta shrinks it there.
+    """
 
     name: ClassVar[str] = "anchored"
     reference: ClassVar[str] = "own work, after Que et al. 2024 (2406.01375)"
@@ -52,7 +57,7 @@ class Anchored(Law):
     ) -> dict[str, Scalar]:
         surface = SURFACE.natural(coordinates[: len(DCPT.coordinates)], reference, base_share)
         crossover, kappa = jnp.exp(coordinates[len(DCPT.coordinates) :])
-        return {**surface, "tau": crossover * reference.tokens, "kappa": kappa}
+        return {**surface, "tau": crossover * reference.tokens + reference.tokens_min, "kappa": kappa}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
         surface = SURFACE.loss(theta, point._replace(tokens=point.tokens + theta["tau"]))

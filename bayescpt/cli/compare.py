@@ -1,0 +1,92 @@
+"""``bayescpt compare``: laws, poolings and noises side by side, by what they say of runs they have not seen."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayescpt.cli.options import Debug, Json, bounded
+from bayescpt.cli.sampling import in_background, use_devices
+from bayescpt.cli.session import Gather, session
+from bayescpt.settings import SamplerSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+DEFAULTS = SamplerSettings(draws=500)
+
+
+def compare(
+    rows: Annotated[str, typer.Argument(metavar="ROWS", help="Observation table, CSV or Parquet.")],
+    laws: Annotated[str, typer.Option(metavar="A,B,...", help="Laws; an unknown name lists those on offer.")],
+    pooling: Annotated[
+        str, typer.Option(metavar="A,B,...", help="partial, correlated, none, complete; each with each law.")
+    ] = "partial",
+    noise: Annotated[str, typer.Option(metavar="A,B,...", help="student, normal; each with each law.")] = "student",
+    by: Annotated[
+        str, typer.Option(help="What is held out: run (importance sampling, refits where needed), ratio, size, ...")
+    ] = "run",
+    method: Annotated[str, typer.Option(help="nuts, or laplace for a quick look.")] = "nuts",
+    seed: Annotated[int, typer.Option(help="Seed of everything random; at least 0.")] = 0,
+    chains: Annotated[int, typer.Option(help="Chains of every fit.")] = DEFAULTS.chains,
+    warmup: Annotated[int, typer.Option(help="Draws of each chain to adapt on, then dropped.")] = DEFAULTS.warmup,
+    draws: Annotated[int, typer.Option(help="Draws of each chain to keep.")] = DEFAULTS.draws,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Held-out comparison: sum of log predictive densities by model, differences with errors, stacking weights."""
+    with session(json, debug) as say:
+        gather = Gather()
+        gather(bounded, "--seed", seed, 0)
+        for option, value, least in (("--chains", chains, 1), ("--warmup", warmup, 1), ("--draws", draws, 4)):
+            gather(bounded, option, value, least)
+        use_devices(max(chains, 1))
+        from bayescpt.data import Table
+        from bayescpt.fit.compare import comparison
+        from bayescpt.fit.folds import folds_of
+        from bayescpt.fit.held_out import hold_out
+        from bayescpt.fit.run import check_method, model_of
+
+        table = gather(Table.read, rows)
+        gather(check_method, method)
+        parts = [[name.strip() for name in text.split(",")] for text in (laws, pooling, noise)]
+        models = {"/".join(names): gather(model_of, *names) for names in itertools.product(*parts)}
+        gather.done()
+        gather(folds_of, table, by)
+        gather.done()
+        settings = SamplerSettings(chains, warmup, draws)
+
+        def tell(line: str) -> None:
+            print(line, file=sys.stderr, flush=True)
+
+        held, failed = {}, {}
+        for name, model in models.items():
+            work = partial(hold_out, table, model, by, method, seed, settings, tell)
+            found, _ = in_background(work, f"{name}, by {by}")
+            held[name], failed[name] = found
+        frame = comparison(held)
+        frame["failed_fits"] = [failed[name] for name in frame["model"]]
+        say.result(frame.to_dict(orient="records"), lambda console: draw(frame, by, console))
+        doubtful = [name for name, count in failed.items() if count]
+        if doubtful:
+            say.warn(f"fits of {', '.join(doubtful)} failed their checks: their lines are to be read with doubt")
+
+
+def draw(frame: pd.DataFrame, by: str, console: Console) -> None:
+    """The table for a person."""
+    from rich.table import Table as Grid
+
+    title = f"log predictive density of held-out runs (nats), by {by}; {frame['runs'].iloc[0]} runs"
+    grid: Any = Grid(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in ("model", "elpd", "se", "difference", "se", "weight", "refits", "failed fits"):
+        grid.add_column(column, justify="left" if column == "model" else "right")
+    for row in frame.to_dict(orient="records"):
+        numbers = (row["elpd"], row["elpd_se"], row["difference"], row["difference_se"])
+        told = [f"{number:,.1f}" for number in numbers]
+        grid.add_row(row["model"], *told, f"{row['weight']:.2f}", str(row["refits"]), str(row["failed_fits"]))
+    console.print(grid)

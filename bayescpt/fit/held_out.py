@@ -1,0 +1,46 @@
+"""One model, held-out rows: fits as many times as that takes."""
+
+from __future__ import annotations
+
+from bayescpt.data.table import Table
+from bayescpt.fit.compare import Held, Say, leave_folds_out, leave_one_run_out
+from bayescpt.fit.fit import NUTS, Fit
+from bayescpt.fit.run import fit
+from bayescpt.fit.sample import Sampler
+from bayescpt.model.model import Model
+from bayescpt.settings import SamplerSettings
+
+ACCEPTED = "one fit of a comparison; how many failed is told beside it"
+
+
+def hold_out(
+    table: Table, model: Model, by: str, method: str, seed: int, settings: SamplerSettings, say: Say
+) -> tuple[Held, int]:
+    """What ``model`` says of every run held out of it, and how many of its fits failed their checks.
+
+    Args:
+        table: all rows.
+        model: law, hierarchy and noise.
+        by: how rows are held out, one of :data:`bayescpt.fit.folds.FOLDS`; ``run`` goes by importance sampling.
+        method: how a fit is made.
+        seed: of the fits.
+        settings: of the sampler.
+        say: told before every refit.
+
+    Raises ValueError where the rows cannot carry the law or cannot be held out that way.
+    """
+    sampler = Sampler(model, settings)
+    failed = 0
+
+    def refit(rows: Table, sampler: Sampler) -> Fit:
+        nonlocal failed
+        parts = (model.law, model.hierarchy, model.noise)
+        found = fit(rows, *parts, method, seed, settings, sampler if method == NUTS else None)
+        failed += not found.passed
+        return found if found.passed else found.accept(ACCEPTED)
+
+    if by == "run":
+        held = leave_one_run_out(refit(table, sampler), sampler, refit, say)
+    else:
+        held = leave_folds_out(table, by, sampler, refit, say)
+    return held, failed

@@ -1,0 +1,205 @@
+"""Simulation-based calibration: are posterior ranks of the truth uniform, for every model on offer?
+
+    python benchmarks/sbc.py --model memory/partial/student --model memory/none/normal --replications 200
+    python benchmarks/sbc.py --all --replications 100
+
+Each replication draws everything from the model's own prior on a small design (two domains, two sizes, four ratios,
+six checkpoints), simulates the losses, samples, and notes the rank of every true value among thinned draws (Talts et
+al. 2018, 1804.06788). Replications go on in ``--workers`` processes and are saved one by one: a killed study goes on
+where it was.
+
+By quantity: a chi-squared test of the ranks in ``BINS`` bins, ranks pooled over domains where these are exchangeable.
+A model fails when the smallest p-value of its quantities is below ``FALSE_ALARM`` over their number (Bonferroni), so a
+correct model fails with at most that probability. ``--figure`` draws the histograms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from numpyro.handlers import seed, trace
+from scipy import stats
+
+from bayescpt.data.table import Table
+from bayescpt.fit import Sampler, SamplerSettings
+from bayescpt.fit.run import model_of
+from bayescpt.laws import LAWS
+from bayescpt.model.hierarchy import HIERARCHIES
+from bayescpt.model.layout import layout_of, reference_of
+from bayescpt.model.noise import NOISES
+
+SIZES = (1e5, 6e5)
+DOMAINS = ("a", "b")
+RATIOS = (0.0, 0.2, 0.5, 0.9)
+TOKENS = (4e3, 1e4, 2.5e4, 6e4, 1.2e5, 2e5)
+BASE = {("general", 1e5): 3.09, ("general", 6e5): 2.99, ("domain", 1e5): 4.8, ("domain", 6e5): 4.5}
+SETTINGS = SamplerSettings(chains=1, warmup=400, draws=630, target_accept=0.9, max_tree_depth=8)
+THIN = 10
+BINS = 8
+FALSE_ALARM = 0.01
+CHECKED = ("coordinates", "population", "spread", "base_effect", "base_sd", "run_sd", "noise_sd", "noise_memory")
+CHECKED += ("noise_df", "noise_share_exponent", "noise_early")
+
+
+def design() -> Table:
+    """The small study, its losses yet to be drawn."""
+    rows = []
+    for domain, size, target in itertools.product(DOMAINS, SIZES, ("general", "domain")):
+        common = {"domain": domain, "size": size, "target": target, "base": f"base-{size:g}"}
+        rows.append(
+            {"run": f"base-{domain}-{size:g}", "ratio": 0.0, "tokens": 0.0, "loss": BASE[target, size], **common}
+        )
+        for ratio, tokens in itertools.product(RATIOS, TOKENS):
+            rows.append(
+                {"run": f"{domain}-{size:g}-{ratio:g}", "ratio": ratio, "tokens": tokens, "loss": 3.0, **common}
+            )
+    return Table.from_frame(pd.DataFrame(rows))
+
+
+_SAMPLERS: dict[str, Sampler] = {}
+
+
+def replicate(job: tuple[str, int]) -> dict[str, Any]:
+    """One replication: ranks of every true value among thinned posterior draws, by quantity."""
+    name, number = job
+    began = time.time()
+    model = model_of(*name.split("/"))
+    table = design()
+    layout, reference = layout_of(table, model.law, model.hierarchy.groups(table)), reference_of(table)
+    simulated = trace(seed(model, jax.random.key(number))).get_trace(layout.rows, reference, observed=False)
+    rows = layout.rows._replace(loss=jnp.where(layout.rows.mask, simulated["loss"]["value"], 1.0))
+    sampler = _SAMPLERS.setdefault(name, Sampler(model, SETTINGS))
+    found = sampler.run(rows, reference, jax.random.key(10_000 + number))
+    ranks: dict[str, list[int]] = defaultdict(list)
+    for site in CHECKED:
+        if site not in found.sites:
+            continue
+        truth, draws = np.asarray(simulated[site]["value"]), found.sites[site][0, ::THIN]
+        below = (draws < truth).sum(axis=0)
+        for index in np.ndindex(truth.shape):
+            # domains are exchangeable; targets and coordinates are not
+            label = ",".join(str(i) for axis, i in enumerate(index) if not (site in GROUPED and axis == 1))
+            ranks[f"{site}[{label}]"].append(int(below[index]))
+    divergent = int(found.stats["diverging"].sum())
+    steps = float(found.stats["n_steps"].mean())
+    return {
+        "model": name,
+        "number": number,
+        "ranks": dict(ranks),
+        "divergent": divergent,
+        "steps": steps,
+        "seconds": time.time() - began,
+    }
+
+
+GROUPED = ("coordinates", "base_effect", "noise_sd")
+
+
+def p_values(results: list[dict[str, Any]]) -> pd.Series:
+    """Chi-squared p-value of uniform ranks by quantity; one rank of each replication, so that they are independent."""
+    count = SETTINGS.draws // THIN + 1
+    by_quantity: dict[str, list[int]] = defaultdict(list)
+    for result in results:
+        rng = np.random.default_rng(result["number"])
+        for name, ranks in result["ranks"].items():
+            by_quantity[name].append(int(rng.choice(ranks)))
+    found = {}
+    for name, ranks in by_quantity.items():
+        seen = np.bincount(np.array(ranks) * BINS // count, minlength=BINS)
+        expected = np.bincount(np.arange(count) * BINS // count, minlength=BINS) * len(ranks) / count
+        found[name] = float(stats.chisquare(seen, expected).pvalue)
+    return pd.Series(found).sort_values()
+
+
+def report(results: list[dict[str, Any]]) -> str:
+    """The table in Markdown."""
+    lines = [
+        "| model | replications | quantities | smallest p | of | verdict | divergent draws | steps |",
+        "|" + "---|" * 8,
+    ]
+    for name in dict.fromkeys(r["model"] for r in results):
+        mine = [r for r in results if r["model"] == name]
+        p = p_values(mine)
+        verdict = "uniform" if p.iloc[0] > FALSE_ALARM / len(p) else "NOT UNIFORM"
+        divergent = sum(r["divergent"] for r in mine) / (len(mine) * SETTINGS.draws)
+        steps = np.mean([r["steps"] for r in mine])
+        told = f"{p.iloc[0]:.1e} | {p.index[0]} | {verdict} | {divergent:.2%} | {steps:.0f}"
+        lines.append(f"| {name} | {len(mine)} | {len(p)} | {told} |")
+    return "\n".join(lines)
+
+
+def draw(results: list[dict[str, Any]], path: Path) -> None:
+    """Histograms of the ranks, one panel a quantity that is not of a single coordinate, one row a model."""
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(r["model"] for r in results))
+    kinds = [kind for kind in CHECKED if any(key.startswith(f"{kind}[") for r in results for key in r["ranks"])]
+    figure, axes = plt.subplots(
+        len(names), len(kinds), figsize=(1.6 * len(kinds), 1.5 * len(names)), squeeze=False, layout="constrained"
+    )
+    count = SETTINGS.draws // THIN + 1
+    for row, name in zip(axes, names, strict=True):
+        for axis, kind in zip(row, kinds, strict=True):
+            ranks = [
+                rank
+                for r in results
+                if r["model"] == name
+                for key, values in r["ranks"].items()
+                if key.startswith(f"{kind}[")
+                for rank in values
+            ]
+            axis.hist(ranks, bins=np.linspace(0, count, BINS + 1), color="#4477aa")
+            axis.axhline(len(ranks) / BINS, color="black", linewidth=0.8)
+            axis.set_yticks([])
+        row[0].set_ylabel(name.replace("/", "\n"), fontsize=6)
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        axis.set_title(kind, fontsize=7)
+    figure.supxlabel(f"rank of the truth among {count - 1} draws; line: uniform", fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", help="law/pooling/noise; repeat for several")
+    parser.add_argument("--all", action="store_true", help="every law, pooling and noise on offer")
+    parser.add_argument("--replications", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("sbc.jsonl"))
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    names = (
+        ["/".join(parts) for parts in itertools.product(LAWS, HIERARCHIES, NOISES)] if options.all else options.model
+    )
+    for name in names:
+        model_of(*name.split("/"))
+    done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    finished = {(r["model"], r["number"]) for r in done}
+    # one model after another, so that a process compiles each at most once
+    jobs = [(name, number) for name in names for number in range(options.replications)]
+    jobs = [job for job in jobs if job not in finished]
+    with multiprocessing.get_context("spawn").Pool(options.workers) as pool, options.out.open("a") as stream:
+        for number, result in enumerate(pool.imap_unordered(replicate, jobs), start=1):
+            stream.write(json.dumps(result) + "\n")
+            stream.flush()
+            done.append(result)
+            if number % 20 == 0:
+                print(f"{number} of {len(jobs)}: {result['model']} in {result['seconds']:.0f} s", flush=True)
+    mine = [r for r in done if r["model"] in names and r["number"] < options.replications]
+    print(report(mine))
+    if options.figure:
+        draw(mine, options.figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Held-out densities, folds and stacking, without sampling a posterior."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayescpt.data.table import Table
+from bayescpt.fit import Fit, Sampler, SamplerSettings
+from bayescpt.fit.compare import Held, comparison, leave_folds_out, leave_one_run_out, stacking_weights
+from bayescpt.fit.folds import FOLDS, folds_of, planned_ratio
+from bayescpt.fit.foresight import expected_density, run_densities
+
+
+@pytest.mark.parametrize("by", FOLDS)
+def test_folds_hold_out_every_row_once_and_leave_others(study_table: Table, by: str) -> None:
+    folds = folds_of(study_table, by)
+    held = np.sum([fold.held for fold in folds], axis=0)
+    if by == "tokens":
+        np.testing.assert_array_equal(held == 1, study_table.tokens > study_table.tokens.max() / 3)
+    else:
+        assert (held == 1).all()
+    assert len({fold.name for fold in folds}) == len(folds)
+    wanted = {"run": 12, "ratio": 3, "size": 2, "domain": 2, "tokens": 1}
+    assert len(folds) == wanted[by]
+
+
+def test_the_ratio_of_a_run_is_the_one_it_ends_with(study_table: Table) -> None:
+    drifting = study_table.ratio.copy()
+    first = study_table.tokens == study_table.tokens.min()
+    drifting[first] += 0.004
+    moved = replace(study_table, ratio=drifting)
+    np.testing.assert_array_equal(planned_ratio(moved), planned_ratio(study_table))
+    assert set(planned_ratio(moved)) == {0.0, 0.25, 0.75}
+
+
+def test_what_cannot_be_held_out_is_refused(study_table: Table) -> None:
+    with pytest.raises(ValueError, match="no folds are called 'seed'; on offer: run, ratio, size, domain, tokens"):
+        folds_of(study_table, "seed")
+    one = study_table.select(study_table.domain == 0)
+    with pytest.raises(ValueError, match="cannot be held out by domain: domain code is all there is"):
+        folds_of(one, "domain")
+
+
+def test_densities_of_the_rows_of_a_fit_are_its_own(prior: Fit) -> None:
+    found = run_densities(prior, prior.table)
+    kept = prior.tree["log_likelihood"]["run_loss"].isel(chain=0).to_numpy()
+    np.testing.assert_allclose(found, kept, rtol=1e-8)
+
+
+def test_a_run_by_itself_has_the_density_it_has_among_others(prior: Fit) -> None:
+    table = prior.table
+    mine = table.run == 4
+    alone = run_densities(prior, table.select(mine))
+    np.testing.assert_allclose(alone[:, 4], run_densities(prior, table)[:, 4], rtol=1e-8)
+    assert np.isnan(np.delete(alone, 4, axis=1)).all()
+
+
+def test_of_a_base_never_seen_the_effect_is_drawn(prior: Fit) -> None:
+    seen = prior.table
+    known = run_densities(prior, seen)
+    renamed = replace(seen, bases=("other 1", "other 2"))
+    assert not np.allclose(run_densities(prior, renamed), known)
+
+
+def test_the_expected_density_averages_over_draws() -> None:
+    densities = np.log(np.array([[0.1, 4.0], [0.3, 2.0]]))
+    np.testing.assert_allclose(np.exp(expected_density(densities)), [0.2, 3.0])
+
+
+def sampler_of(fit: Fit) -> Sampler:
+    return Sampler(fit.model, SamplerSettings(chains=1))
+
+
+def test_runs_whose_weights_cannot_be_trusted_are_fitted_again(prior: Fit) -> None:
+    """Draws of a prior know nothing of the runs, so that hardly any weight holds."""
+    asked: list[int] = []
+
+    def refit(rows: Table, sampler: Sampler) -> Fit:
+        asked.append(len(rows))
+        return prior
+
+    said: list[str] = []
+    held = leave_one_run_out(prior, sampler_of(prior), refit, said.append)
+    assert held.refits == len(asked) == len(said) > 0
+    assert set(asked) == {len(prior.table) - 6}
+    exact = expected_density(run_densities(prior, prior.table))
+    again = [prior.table.runs.index(line.split()[1]) for line in said]
+    np.testing.assert_allclose(held.density[again], exact[again], rtol=1e-8)
+
+
+def test_folds_are_left_out_of_a_refit_and_scored_by_run(prior: Fit) -> None:
+    asked: list[Table] = []
+
+    def refit(rows: Table, sampler: Sampler) -> Fit:
+        asked.append(rows)
+        return prior
+
+    held = leave_folds_out(prior.table, "size", sampler_of(prior), refit, lambda _: None)
+    assert held.refits == 2
+    assert [set(rows.size) for rows in asked] == [{6e5}, {1e5}]
+    np.testing.assert_allclose(held.density, expected_density(run_densities(prior, prior.table)), rtol=1e-8)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4))
+def test_no_mixture_beats_the_stacked_one(seed: int, models: int) -> None:
+    rng = np.random.default_rng(seed)
+    density = rng.normal(0, 2, (30, models))
+    weights = stacking_weights(density)
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+
+    def score(mixture: np.ndarray) -> float:
+        return float(np.log(np.exp(density) @ mixture).sum())
+
+    for other in rng.dirichlet(np.ones(models), 20):
+        assert score(weights) >= score(other) - 1e-3
+
+
+def test_stacking_of_models_that_are_right_by_turns() -> None:
+    density = np.where(np.arange(40)[:, None] % 2 == np.arange(2), 0.0, -20.0)
+    np.testing.assert_allclose(stacking_weights(density), [0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(stacking_weights(np.stack([np.zeros(9), np.full(9, -5.0)], 1)), [1, 0], atol=1e-6)
+
+
+def test_the_comparison_puts_the_best_first_with_errors_of_differences() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(10, 5, 50)
+    noise = rng.normal(0, 0.1, 50)
+    frame = comparison({"worse": Held(common - 1 + noise, 3), "better": Held(common, 0)})
+    assert list(frame["model"]) == ["better", "worse"]
+    best, other = frame.to_dict(orient="records")
+    assert (best["difference"], best["difference_se"]) == (0, 0)
+    assert other["difference"] == pytest.approx((noise - 1).sum())
+    # what the models share cancels: the error of the difference is far below that of either sum
+    assert other["difference_se"] == pytest.approx(np.sqrt(50) * noise.std(ddof=1))
+    assert other["elpd_se"] > 20 * other["difference_se"]
+    assert list(frame["refits"]) == [0, 3]
+    assert frame["weight"].sum() == pytest.approx(1)
+    assert isinstance(frame, pd.DataFrame)
