@@ -45,6 +45,8 @@ GRID = tuple(
 """The paper's starts."""
 CHUNK = 4096
 LEAST_EPS = 1e-6
+AMPLITUDES, EXPONENTS = (-40.0, 40.0), (-12.0, 4.0)
+"""Bounds of the logarithms: where rows do not hold a parameter, as in a resample without a size, it would run off."""
 
 
 class Series(NamedTuple):
@@ -138,7 +140,7 @@ def classical_fit(
         grid = jnp.asarray(GRID)
         scores = np.concatenate([_scores(part, rows, least) for part in jnp.array_split(grid, len(grid) // CHUNK + 1)])
         near = np.asarray(grid)[np.argsort(np.where(np.isfinite(scores), scores, np.inf))[:starts]]
-    bounds = [(None, None)] * 7 + [(LEAST_EPS, None), (None, None)]
+    bounds = [AMPLITUDES] * 4 + [EXPONENTS] * 3 + [(LEAST_EPS, None), EXPONENTS]
     value = partial(_value, rows=rows, least=least)
     options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-12, "gtol": 1e-6}
     found = [minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for start in near]

@@ -44,23 +44,27 @@ def series(grid: tuple[np.ndarray, np.ndarray, np.ndarray], noise: np.ndarray | 
     return Series(*map(jnp.asarray, columns), weight=jnp.ones(len(size)))
 
 
+def truth() -> np.ndarray:
+    """The law that made the rows as it is optimised."""
+    c0 = TRUE["B"] * TRUE["eta"] * (1 + TRUE["eps"]) ** (TRUE["gamma"] + 1) / (TRUE["gamma"] * 0.01 ** TRUE["beta"])
+    exponents = [np.log(TRUE[name]) for name in ("alpha", "beta", "gamma")]
+    logs = [np.log(value) for value in (TRUE["A"], TRUE["B"], TRUE["C"] - c0, TRUE["E"])]
+    return np.array([*logs, *exponents, TRUE["eps"], np.log(TRUE["eta"] - 1)])
+
+
 def test_the_starts_are_those_of_the_paper() -> None:
     assert len(GRID) == 277_830
 
 
 def test_the_equation_is_that_of_the_law(grid: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    c0 = TRUE["B"] * TRUE["eta"] * (1 + TRUE["eps"]) ** (TRUE["gamma"] + 1) / (TRUE["gamma"] * 0.01 ** TRUE["beta"])
-    exponents = [np.log(TRUE[name]) for name in ("alpha", "beta", "gamma")]
-    logs = [np.log(value) for value in (TRUE["A"], TRUE["B"], TRUE["C"] - c0, TRUE["E"])]
-    parameters = jnp.asarray([*logs, *exponents, TRUE["eps"], np.log(TRUE["eta"] - 1)])
     rows = series(grid)
-    np.testing.assert_allclose(log_fit(parameters, rows, jnp.asarray(LEAST)), rows.log_loss, rtol=1e-10)
+    np.testing.assert_allclose(log_fit(jnp.asarray(truth()), rows, jnp.asarray(LEAST)), rows.log_loss, rtol=1e-10)
 
 
 def test_it_finds_the_law_that_made_the_rows_and_predicts_elsewhere(
     grid: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    fitted = classical_fit(series(grid), LEAST, starts=6)
+    fitted = classical_fit(series(grid), LEAST, starts=3)
     assert fitted.objective < 1e-6
     away = (np.array([0.5, 2.0, 1.5]), np.array([0.1, 1.0, 2.0]), np.array([0.2, 0.5, 0.8]))
     np.testing.assert_allclose(loss(fitted.theta, *away), loss(TRUE, *away), atol=0.01)
@@ -71,8 +75,8 @@ def test_the_bootstrap_draws_whole_runs(grid: tuple[np.ndarray, np.ndarray, np.n
     size, _, share = grid
     _, run = np.unique(np.stack([size, share]), axis=1, return_inverse=True)
     rows = series(grid, 0.02 * rng.standard_normal(run.max() + 1)[run])
-    fitted = classical_fit(rows, LEAST, starts=4)
+    fitted = classical_fit(rows, LEAST, near=truth()[None])
     at = (np.array([1.0]), np.array([1.0]), np.array([0.45]))
-    spread = np.std([loss(again.theta, *at)[0] for again in bootstrap(rows, run, LEAST, fitted, 12, rng)])
+    spread = np.std([loss(again.theta, *at)[0] for again in bootstrap(rows, run, LEAST, fitted, 8, rng)])
     # 18 runs with 2 % each: about 2 % / sqrt(18 / 5) of 2 nats, within a factor of three
     assert 0.003 < spread < 0.06

@@ -18,10 +18,11 @@ from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
 
 LAW = LAWS["dcpt_l5"]
+PAIRS = (("partial", "normal"), ("correlated", "student"), ("none", "normal"), ("complete", "student"))
 MODELS = [
     Model(LAWS["memory"]),
     Model(LAWS["dcpt"]),
-    *(Model(LAW, hierarchy, noise) for hierarchy in HIERARCHIES.values() for noise in NOISES.values()),
+    *(Model(LAW, HIERARCHIES[name], NOISES[noise]) for name, noise in PAIRS),
 ]
 SIMULATIONS = 24
 """With 12 coordinates of either domain, 576 intervals, of which 77 % held when this was written: the approximation
