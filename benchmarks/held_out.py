@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -217,7 +216,6 @@ def main() -> None:
                 with options.out.open("a") as stream:
                     stream.write(json.dumps(done[-1]) + "\n")
                 print(f"{kind}: {split.name}, {model}: {done[-1]['seconds']:.0f} s", flush=True)
-                jax.clear_caches()
     print(report(done))
 
 

@@ -175,6 +175,17 @@ def test_cmr_is_the_librarys(good: Path, prior: Fit) -> None:
     assert told == summary(critical_ratio(prior, "law", 4e5, 2e5, 0.2, 10.0, 2.5))
 
 
+def test_every_answer_from_a_normal_approximation_says_so(prior: Fit, tmp_path: Path, points: Path) -> None:
+    path = tmp_path / "laplace.nc"
+    replace(prior, method="laplace").save(path)
+    place = ("--domain", "code", "--size", "0.4M", "--tokens", "200k")
+    for asked in (("cmr", path, *place), ("ratio", path, *place, "--max-forgetting", "0.1")):
+        told = run(*asked, "--json")
+        assert "a normal approximation at the mode" in told.stderr
+        assert json.loads(told.stdout)["method"] == "laplace"
+    assert "a normal approximation at the mode" in run("predict", path, "--at", points, "--json").stderr
+
+
 def test_ratio_is_the_librarys(good: Path, prior: Fit) -> None:
     place = ("--domain", "code", "--size", "400k", "--tokens", "200k")
     told = answer("ratio", good, *place, "--max-forgetting", "0.1")

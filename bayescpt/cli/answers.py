@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayescpt.cli.check import short
+from bayescpt.cli.fit import LOOK
 from bayescpt.cli.options import (
     Accept,
     BaseLoss,
@@ -36,6 +37,8 @@ def load(path: str, accept: str | None, say: Session) -> Fit:
     from bayescpt.fit import Fit, UnreliableFit
 
     fit = Fit.load(path)
+    if fit.method == "laplace":
+        say.warn(f"{path}: {LOOK}")
     if fit.passed:
         if accept is not None:
             say.note(f"{path} passed its checks; --accept is not needed and has no effect")
@@ -114,6 +117,8 @@ def _tell(fit: Fit, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> 
     for line in warnings([place]):
         say.warn(line)
     accepted = {} if fit.accepted is None else {"accepted": fit.accepted}
+    if fit.method == "laplace":
+        extra = extra | {"method": fit.method}
     question = str(answer.attrs["question"])
     everything = told | extra | place.fields() | accepted
     say.result(everything, lambda console: draw(question, everything, console))
@@ -129,6 +134,6 @@ def draw(question: str, told: dict[str, Any], console: Console) -> None:
         f"  median {told['q50']:.3f}, 90% interval {told['q05']:.3f} to {told['q95']:.3f}, mean {told['mean']:.3f}",
         f"  probability that no ratio qualifies {told['p_none']:.3f}, that every ratio does {told['p_all']:.3f}",
     ]
-    lines += [f"  {name}: {told[name]}" for name in ("note", "accepted") if name in told]
+    lines += [f"  {name}: {told[name]}" for name in ("note", "method", "accepted") if name in told]
     for line in lines:
         console.print(line, soft_wrap=True)

@@ -128,8 +128,7 @@ class Fit:
     def _new_domain(self, domain: str) -> Float[np.ndarray, "target draw coordinate"]:
         """Coordinates of a domain that the table does not have: drawn from the population of every draw."""
         law, hierarchy = self.model.law, self.model.hierarchy
-        if not hierarchy.groups(self.table).any() and len(self.table.domains) > 1:
-            # one law for all domains: the new one has it too
+        if hierarchy.common:
             chosen = self.posterior.stack(sample=("chain", "draw"))["coordinates"].isel(domain=0)
             return chosen.transpose("target", "sample", "coordinate").values
         posterior = self.posterior.stack(sample=("chain", "draw"))

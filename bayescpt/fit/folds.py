@@ -55,7 +55,7 @@ def by_domain(table: Table) -> list[Fold]:
 
 
 def by_tokens(table: Table) -> list[Fold]:
-    """The last two thirds of the tokens of every run."""
+    """The last two thirds of the tokens of every run, foreseen like those of a run of which nothing was seen."""
     return [Fold("tokens beyond a third", table.tokens > EARLY * table.tokens.max())]
 
 

@@ -12,7 +12,6 @@ from scipy.special import logsumexp
 
 from bayescpt.data.table import Table
 from bayescpt.fit.fit import Draws, Fit
-from bayescpt.laws import Law
 from bayescpt.model.layout import Rows, layout_of
 from bayescpt.model.model import Model, base_deviation
 from bayescpt.model.noise import NoiseDraw, RunDistribution
@@ -60,13 +59,9 @@ def _effects(fit: Fit, draws: Draws, domain: str, bases: list[str]) -> Float[np.
 
 @partial(jax.jit, static_argnums=0)
 def _densities(model: Model, theta: dict[str, Array], effect: Array, noise: NoiseDraw, rows: Rows) -> Array:
-    law: Law = model.law
-
     def one(drawn: tuple[dict[str, Array], Array, NoiseDraw]) -> Array:
         theta, effect, noise = drawn
-        of_rows = jax.vmap(jax.vmap(law.loss, in_axes=(None, 0)), in_axes=(None, 0))
-        grouped = jax.tree.map(lambda leaf: leaf[:, None], theta)
-        mean = jax.vmap(jax.vmap(of_rows))(grouped, rows.point)
+        mean = model.losses(jax.tree.map(lambda leaf: leaf[:, None], theta), rows.point)
         mean += base_deviation(effect[:, None], noise, rows)
         return RunDistribution(mean, noise, rows, model.noise.heavy).log_prob(rows.loss).sum(0)[0]
 

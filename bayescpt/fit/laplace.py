@@ -19,6 +19,9 @@ from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model
 from bayescpt.model.noise import (
     BASE_SPREAD,
+    EARLY_SD,
+    MEMORY_SPREAD,
+    SHARE_EXPONENT_SD,
     Kernel,
     Noise,
     NoiseDraw,
@@ -231,9 +234,9 @@ def log_prior(noise: Noise, levels: Levels) -> Array:
     scales = ((draw.run_sd, noise.run_scale), (jnp.exp(typical), noise.wander_scale))
     for scale, prior in scales:
         value += jnp.sum(jnp.log(scale) - 0.5 * (scale / prior) ** 2)
-    value -= 0.5 * jnp.sum(((levels.log_memory - jnp.log(noise.memory)) / jnp.log(2)) ** 2)
-    value -= 0.5 * jnp.sum(((levels.early - noise.early) / 0.7) ** 2)
-    return value - 0.5 * jnp.sum(((levels.share_exponent - noise.share_exponent) / 0.3) ** 2)
+    value -= 0.5 * jnp.sum(((levels.log_memory - jnp.log(noise.memory)) / MEMORY_SPREAD) ** 2)
+    value -= 0.5 * jnp.sum(((levels.early - noise.early) / EARLY_SD) ** 2)
+    return value - 0.5 * jnp.sum(((levels.share_exponent - noise.share_exponent) / SHARE_EXPONENT_SD) ** 2)
 
 
 def noise_sites(noise: Noise, draw: NoiseDraw) -> dict[str, Array]:

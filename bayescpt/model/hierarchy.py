@@ -65,10 +65,13 @@ class Hierarchy(ABC):
     """of a domain's coordinate, in words, with the constants loc, scale and spread of the law"""
     sites: ClassVar[tuple[str, ...]]
     """NumPyro sites of the population"""
+    common: ClassVar[bool] = False
+    """whether all domains have the same coordinates, one not in the table too"""
 
     def groups(self, table: Table) -> Int[np.ndarray, " domain"]:
-        """Group of every domain: each one of its own."""
-        return np.arange(len(table.domains))
+        """Group of every domain: each one of its own, unless they have their coordinates in common."""
+        count = len(table.domains)
+        return np.zeros(count, dtype=np.int64) if self.common else np.arange(count)
 
     @abstractmethod
     def sample(self, law: Law, groups: int) -> Population:
@@ -199,9 +202,7 @@ class CompletePooling(Hierarchy):
     meaning = "one law for all domains"
     prior = NoPooling.prior
     sites = ()
-
-    def groups(self, table: Table) -> Int[np.ndarray, " domain"]:
-        return np.zeros(len(table.domains), dtype=np.int64)
+    common = True
 
     def sample(self, law: Law, groups: int) -> Population:
         return self.population(law, {}, groups)

@@ -74,7 +74,12 @@ class Model:
         self, coordinates: Float[Array, "target group coordinate"], point: Point, reference: Reference
     ) -> Float[Array, "target group slot checkpoint"]:
         """Loss of grouped points by the law for one draw."""
-        theta = self.natural(coordinates, reference)
+        return self.losses(self.natural(coordinates, reference), point)
+
+    def losses(
+        self, theta: dict[str, Float[Array, "target group"]], point: Point
+    ) -> Float[Array, "target group slot checkpoint"]:
+        """The same from natural parameters."""
         over_rows = jax.vmap(jax.vmap(self.law.loss, in_axes=(None, 0)), in_axes=(None, 0))
         return jax.vmap(jax.vmap(over_rows))(theta, point)
 

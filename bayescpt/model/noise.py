@@ -18,6 +18,10 @@ from bayescpt.model.layout import Rows
 from bayescpt.schema import TARGETS
 
 BASE_SPREAD = math.log(2)
+MEMORY_SPREAD = math.log(2)
+"""Prior standard deviations of log base_sd and log memory: within a factor of 2."""
+SHARE_EXPONENT_SD, EARLY_SD = 0.3, 0.7
+"""Prior standard deviations of how noise grows as the own share falls and towards the start of a run."""
 RARE = 0.01
 """Share below which a corpus counts as hardly read."""
 
@@ -218,9 +222,9 @@ class Noise:
         # centred: dozens of rows a domain pin log sd far better than its population does
         around = dist.Normal(jnp.log(typical)[:, None], self.group_spread).expand([targets, groups])
         sd = numpyro.deterministic("noise_sd", jnp.exp(numpyro.sample("log_noise_sd", around.to_event(2))))
-        memory = each("noise_memory", dist.LogNormal(math.log(self.memory), math.log(2)))
-        share_exponent = each("noise_share_exponent", dist.Normal(self.share_exponent, 0.3))
-        early = each("noise_early", dist.Normal(self.early, 0.7))
+        memory = each("noise_memory", dist.LogNormal(math.log(self.memory), MEMORY_SPREAD))
+        share_exponent = each("noise_share_exponent", dist.Normal(self.share_exponent, SHARE_EXPONENT_SD))
+        early = each("noise_early", dist.Normal(self.early, EARLY_SD))
         df = jnp.full(targets, jnp.inf)
         if self.heavy:
             df = numpyro.deterministic("noise_df", 2.0 + each("df_excess", dist.Gamma(2.0, 0.1)))
@@ -234,7 +238,7 @@ class Noise:
             f"run_sd ~ HalfNormal({self.run_scale:g}), sd ~ HalfNormal({self.wander_scale:g}) nats at an even mix, "
             f"correlated over LogNormal(log {self.memory:g}, log 2) e-folds of tokens, "
             f"all times ((share + {RARE:g})/{0.5 + RARE:g})^-k exp(e (1 - progress)), "
-            f"k ~ N({self.share_exponent:g}, 0.3), e ~ N({self.early:g}, 0.7)"
+            f"k ~ N({self.share_exponent:g}, {SHARE_EXPONENT_SD:g}), e ~ N({self.early:g}, {EARLY_SD:g})"
         )
 
 

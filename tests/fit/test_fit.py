@@ -178,3 +178,11 @@ def test_an_unknown_law_is_named_with_those_on_offer() -> None:
     assert "no noise is called 'loud'; on offer: normal, student" in str(error.value)
     with pytest.raises(ValueError, match="no method is called 'guess'; on offer: nuts, laplace"):
         check_method("guess")
+
+
+def test_under_complete_pooling_a_new_domain_is_like_the_one_there_is(study_table: Table) -> None:
+    one = study_table.select(study_table.domain == 0)
+    for table in (study_table, one):
+        fit = prior_fit(table, "dcpt_l5", "complete", draws=20)
+        known, new = (fit.draws(name).theta["beta"] for name in ("code", "never seen"))
+        np.testing.assert_array_equal(new, known)
