@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from bayescpt.fit import Fit
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
+from bayescpt.model.covariates import COVARIATES, Question
 from bayescpt.model.layout import BASE_SHARE, progress_of
 from bayescpt.model.noise import loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
@@ -22,19 +25,28 @@ class Losses:
     """Expected loss of either target, and its slope along the run, as functions of the ratio: one value a draw."""
 
     def __init__(
-        self, fit: Fit, domain: str, size: float, tokens: float, base_loss: dict[Target, float] | None = None
+        self,
+        fit: Fit,
+        domain: str,
+        size: float,
+        tokens: float,
+        base_loss: dict[Target, float] | None = None,
+        stated: Mapping[str, Any] | None = None,
     ) -> None:
+        """``stated`` are values of covariates that the law needs, or what they follow from, by name."""
         check_setting(size, tokens)
         self.law = fit.model.law
         self.draws: Draws = fit.draws(domain)
         self.count = fit.size
         self.size, self.tokens = float(size), float(tokens)
-        stated = base_loss or {}
-        for target, value in stated.items():
+        self._stated = dict(stated or {})
+        for target, value in (base_loss or {}).items():
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f"the base's {target} loss must be a positive number of nats per token, got {value}")
         self._fit, self._domain = fit, domain
-        self._base: dict[Target, Float[np.ndarray, " draw"]] = {t: np.full(self.count, v) for t, v in stated.items()}
+        self._base: dict[Target, Float[np.ndarray, " draw"]] = {
+            t: np.full(self.count, v) for t, v in (base_loss or {}).items()
+        }
 
     def base(self, target: Target) -> Float[np.ndarray, " draw"]:
         """Loss of the base model on the target's set."""
@@ -64,16 +76,20 @@ class Losses:
         shape = (jnp.asarray(self.draws.noise_share_exponent[index]), jnp.asarray(self.draws.noise_early[index]))
         return np.asarray(loudness(share, jnp.asarray(self.progress), *shape))
 
-    @property
+    @cached_property
     def progress(self) -> float:
         """Position along the table's runs, in log tokens."""
         return float(progress_of(jnp.asarray(self.tokens / BILLION), self._fit.reference))
 
     def _missed(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
-        return self.loudness(target, ratio) * self.progress * self._effect(TARGETS.index(target))
+        return self.loudness(target, ratio) * self.progress * self._effects[TARGETS.index(target)]
+
+    @cached_property
+    def _effects(self) -> tuple[Float[np.ndarray, " draw"], ...]:
+        """Effect of the base of this size by target: the table's where it has one such, else a new one."""
+        return tuple(self._effect(index) for index in range(len(TARGETS)))
 
     def _effect(self, index: int) -> Float[np.ndarray, " draw"]:
-        """Effect of the base of this size: the table's where it has one such, else a new one."""
         here = np.flatnonzero(np.isclose(self._fit.table.base_size, self.size, rtol=1e-9))
         known = [b for b in here if not np.isnan(self.draws.base_effects[index, b]).any()]
         if len(known) == 1:
@@ -100,31 +116,38 @@ class Losses:
             base_loss=jnp.broadcast_to(base, shape),
             base_share=jnp.full(shape, BASE_SHARE[index]),
             base_usual=jnp.broadcast_to(self._usual(target) if self.law.needs_base else base, shape),
+            given={name: self._covariate(name, np.asarray(ratio, float), shape) for name in self.law.covariates},
         )
         return {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}, point
+
+    def _covariate(self, name: str, ratio: np.ndarray, shape: tuple[int, ...]) -> Array:
+        question = Question(self._fit.table, self._domain, self.size, self.tokens, ratio, self._stated)
+        value = COVARIATES[name].asked(question)
+        own = value.shape[ratio.ndim :]
+        return jnp.broadcast_to(value, (*shape, *own))
 
 
 @partial(jax.jit, static_argnums=0)
 def _value(law: Law, theta: dict[str, Array], point: Point) -> Array:
-    return jnp.vectorize(lambda *leaves: law.loss(*_unflatten(theta, leaves)))(*jax.tree.leaves((theta, point)))
+    return _over(law.loss, theta, point)
 
 
 @partial(jax.jit, static_argnums=0)
 def _slope(law: Law, theta: dict[str, Array], point: Point) -> Array:
-    def one(*leaves: Array) -> Array:
-        values, where = _unflatten(theta, leaves)
-
+    def one(values: dict[str, Array], where: Point) -> Array:
         def along(log_tokens: Array) -> Array:
             return law.loss(values, where._replace(tokens=jnp.exp(log_tokens)))
 
         return jax.grad(along)(jnp.log(where.tokens))
 
-    return jnp.vectorize(one)(*jax.tree.leaves((theta, point)))
+    return _over(one, theta, point)
 
 
-def _unflatten(theta: dict[str, Array], leaves: tuple[Array, ...]) -> tuple[dict[str, Array], Point]:
-    names = sorted(theta)  # the order in which JAX flattens a dict
-    return dict(zip(names, leaves[: len(names)], strict=True)), Point(*leaves[len(names) :])
+def _over(function: Callable[..., Array], theta: dict[str, Array], point: Point) -> Array:
+    """``function`` of one draw at one point, over all axes of ``point.size``; covariates may have axes of their own."""
+    for _ in range(point.size.ndim):
+        function = jax.vmap(function)
+    return function(theta, point)
 
 
 def check_setting(size: float, tokens: float) -> None:

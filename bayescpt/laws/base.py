@@ -42,6 +42,8 @@ class Point(NamedTuple):
     """share of the target's own corpus in what the base was trained on: 1 for the general corpus, 0 for the domain"""
     base_usual: Scalar
     """loss that a base as good as this one on general text usually has there; NaN where a law does not need it"""
+    given: Mapping[str, Float[Array, " *own"]] = {}
+    """what the law asks for besides, by name: those of :attr:`Law.covariates`, and no others"""
 
 
 class Reference(NamedTuple):
@@ -101,6 +103,12 @@ class Law(ABC):
     """whether the law starts at the base's loss, so that every row needs it"""
     can_rise: ClassVar[bool]
     """whether the loss can rise along a run: without that there is no turning point"""
+    covariates: ClassVar[tuple[str, ...]] = ()
+    """what the law needs of every point besides size, tokens, share and base: names of model/covariates.py"""
+
+    def on(self, sources: tuple[str, ...]) -> Law:
+        """The law for mixtures of these sources: itself, unless it has parameters for each of them."""
+        return self
 
     @abstractmethod
     def natural(

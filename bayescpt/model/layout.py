@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
 from bayescpt.model.base import usual_losses
+from bayescpt.model.covariates import covariates_of
 from bayescpt.schema import GENERAL, TARGETS
 
 CHECKPOINT_BLOCK = 4
@@ -104,7 +105,7 @@ def layout_of(
         use_se: whether the table's standard errors are to be counted as noise of single rows.
         reference: of the table that a law was fitted on, where it is another.
 
-    Raises ValueError where the law starts at the base's loss and a row has none.
+    Raises ValueError where the law starts at the base's loss and a row has none, or needs a column that is not given.
     """
     refuse_missing_bases(table, law)
     group = np.arange(len(table.domains)) if group is None else group
@@ -132,6 +133,10 @@ def layout_of(
     def column(values: Float[np.ndarray, " table_row"], fill: float) -> Float[Array, "target group slot checkpoint"]:
         return jnp.asarray(np.where(mask, values[index], fill))
 
+    def spread(values: Float[np.ndarray, " table_row *own"]) -> Float[Array, "target group slot checkpoint *own"]:
+        # the first row stands in for a padded place: any point that the law can be asked at will do
+        return jnp.asarray(values[np.where(mask, index, 0)])
+
     typical = reference or reference_of(table)
     # a padded place holds a harmless point, so that neither its value nor its gradient can be NaN
     point = Point(
@@ -141,6 +146,7 @@ def layout_of(
         base_loss=column(table.base_loss, 1.0),
         base_share=jnp.broadcast_to(BASE_SHARE[:, None, None, None], shape),
         base_usual=column(usual_losses(table)[table.base, table.domain, table.target], 1.0),
+        given={name: spread(values) for name, values in covariates_of(table, law).items()},
     )
     before = np.concatenate([table.tokens[:1], table.tokens[:-1]])
     gap = np.where(checkpoint > 0, np.log(table.tokens / np.where(checkpoint > 0, before, table.tokens)), 0.0)

@@ -78,7 +78,7 @@ def test_padding_is_finite_and_in_blocks(study_table: Table) -> None:
     few = study_table.select(np.arange(len(study_table)) < 40)
     layout = layout_of(few, LAWS["memory"])
     assert (layout.row_index < 0).any()
-    assert all(np.isfinite(field).all() for field in (*layout.rows.point, layout.rows.loss))
+    assert all(np.isfinite(field).all() for field in jax.tree.leaves((layout.rows.point, layout.rows.loss)))
     assert layout.rows.loss.shape[-1] % CHECKPOINT_BLOCK == 0
     assert layout.runs.shape[-1] % RUN_BLOCK == 0
 
