@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bayescpt.fit.fit import Draws, Fit
-from bayescpt.model.misfit import BEYOND, inherited, outside
+from bayescpt.model.misfit import BEYOND_SIZE, BEYOND_TOKENS, inherited, outside
 from bayescpt.schema import TARGETS, Target
 
 
@@ -34,14 +34,14 @@ def base_effect(
     low, high = np.log(table.size.min()), np.log(table.size.max())
     side = "above" if np.log(size) > high else "below"
     lost = fit.rng("beyond size", domain, target, side).standard_normal(fit.size)
-    found[1] += BEYOND * outside(float(np.log(size)), low, high) * draws.base_sd[index] * lost
+    found[1] += BEYOND_SIZE * outside(float(np.log(size)), low, high) * draws.base_sd[index] * lost
     return found
 
 
 def token_drift(fit: Fit, draws: Draws, domain: str, target: Target) -> Float[np.ndarray, " draw"]:
     """By how much the law goes astray over one span of the table's tokens beyond its last, nats at an even mix."""
     score = fit.rng("beyond tokens", domain, target).standard_normal(fit.size)
-    return BEYOND * draws.base_sd[TARGETS.index(target)] * score
+    return BEYOND_TOKENS * draws.base_sd[TARGETS.index(target)] * score
 
 
 def token_distance(fit: Fit, tokens: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
