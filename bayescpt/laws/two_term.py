@@ -40,8 +40,8 @@ class TwoTerm(Law):
     - f: as in the memory law, the part of a base's distance from its usual loss Lu that fades.
     - d = sqrt(D^2 + w^2) - w: effective tokens; the warm-up's small rates count quadratically.
 
-    With C = 0 the domain law is the paper's one term in T, and L = a R^kappa + b at any T. What is not in the paper: the
-    fast part of the domain loss (C > 0), without which losses of small proxies are missed early in a run.
+    With C = 0 the domain law is the paper's one term in T, and L = a R^kappa + b at any T. What is not in the paper:
+    the fast part of the domain loss (C > 0), for small proxies, whose domain losses fall in two stages.
     """
 
     name: ClassVar[str] = "two_term"
@@ -137,7 +137,7 @@ class TwoTerm(Law):
             "log_sigma",
             "log",
             "log of sigma",
-            "general losses are convex in R (D-CPT table 5); domain losses concave: 0.16 to 0.20 in 2407.17467, table 2",
+            "general losses are convex in R (2406.01375, table 5), domain losses concave (2407.17467, table 2)",
             general=Prior(math.log(1.7), 0.3, 0.15),
             domain=Prior(math.log(0.25), 0.5, 0.3),
         ),
@@ -231,10 +231,10 @@ def amplitudes(theta: Theta, point: Point) -> Pair:
 
 
 def turning_tokens(theta: Theta, point: Point) -> Scalar:
-    """Tokens (billions) after which the loss no longer rises: 0 where it falls from the start, inf where it never turns.
+    """Tokens (billions) after which the loss no longer rises: 0 if it falls from the start, inf if it never turns.
 
-    d0 = tau (X p / (-Y q))^(1/(p - q)) - tau, the paper's critical time for lambda -> infinity less the tau by which the
-    clock is ahead; D0 = sqrt((d0 + w)^2 - w^2). Where a loss falls first and rises later (X < 0 < Y) it has no such
+    d0 = tau (X p / (-Y q))^(1/(p - q)) - tau, the paper's critical time for lambda -> infinity less the tau by which
+    the clock is ahead; D0 = sqrt((d0 + w)^2 - w^2). Where a loss falls first and rises later (X < 0 < Y) it has no such
     time and the answer is inf.
     """
     first, second = (a * theta[e] for a, e in zip(amplitudes(theta, point), ("p", "q"), strict=True))
