@@ -11,7 +11,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayescpt.ask import critical_ratio, predict, ratio_under_budget, summarise, summary
+    from bayescpt.ask import (
+        critical_ratio,
+        predict,
+        ratio_under_budget,
+        summarise,
+        summary,
+        turning_summary,
+        turning_time,
+    )
     from bayescpt.ask.horizon import horizon
     from bayescpt.data import Table, TableError
     from bayescpt.data.overview import overview
@@ -34,6 +42,8 @@ __all__ = [
     "ratio_under_budget",
     "summarise",
     "summary",
+    "turning_summary",
+    "turning_time",
 ]
 
 _HOME = {
@@ -52,6 +62,8 @@ _HOME = {
     "ratio_under_budget": "ask",
     "summarise": "ask",
     "summary": "ask",
+    "turning_summary": "ask",
+    "turning_time": "ask",
 }
 
 

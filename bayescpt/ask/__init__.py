@@ -4,5 +4,14 @@ from bayescpt.ask.answer import summary
 from bayescpt.ask.cmr import critical_ratio
 from bayescpt.ask.predict import predict, summarise
 from bayescpt.ask.ratio import ratio_under_budget
+from bayescpt.ask.turning import turning_summary, turning_time
 
-__all__ = ["critical_ratio", "predict", "ratio_under_budget", "summarise", "summary"]
+__all__ = [
+    "critical_ratio",
+    "predict",
+    "ratio_under_budget",
+    "summarise",
+    "summary",
+    "turning_summary",
+    "turning_time",
+]

@@ -113,6 +113,13 @@ class Losses:
             per_span = end - start - self.draws.noise_early[TARGETS.index(target)] * line
         return by_law + self.loudness(target, ratio) * per_span / span
 
+    def slope_at(self, target: Target, ratio: float, tokens: Float[np.ndarray, "*asked"]) -> Float[np.ndarray, "*grid"]:
+        """dL / d log D at other ``tokens`` than the end of the run; their last axis (or only value) runs over draws."""
+        shape = np.broadcast_shapes(np.shape(tokens), (self.count,))
+        theta, point = self._arguments(target, np.full(shape, float(ratio)))
+        elsewhere = point._replace(tokens=jnp.broadcast_to(jnp.asarray(tokens) / BILLION, shape))
+        return np.asarray(_slope(self.law, theta, elsewhere))
+
     def _arguments(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> tuple[dict[str, Array], Point]:
         index = TARGETS.index(target)
         theta = {name: values[index] for name, values in self.draws.theta.items()}

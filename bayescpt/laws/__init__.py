@@ -13,8 +13,9 @@ from bayescpt.laws.base import BILLION, Coordinate, Law, Param, Point, Prior, Re
 from bayescpt.laws.dcpt import DCPT  # noqa: E402
 from bayescpt.laws.memory import Memory  # noqa: E402
 from bayescpt.laws.rivals import RIVALS  # noqa: E402
+from bayescpt.laws.two_term import TwoTerm  # noqa: E402
 
-ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), *RIVALS)
+ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), TwoTerm(), *RIVALS)
 LAWS: dict[str, Law] = {law.name: law for law in ALL}
 
 __all__ = [

@@ -143,3 +143,9 @@ def dcpt_subject(request: pytest.FixtureRequest) -> Subject:
 def memory_subject(request: pytest.FixtureRequest) -> Subject:
     """The memory law."""
     return request.param
+
+
+@pytest.fixture(params=[s for s in SUBJECTS if s.law.name == "two_term"], ids=_name)
+def two_term_subject(request: pytest.FixtureRequest) -> Subject:
+    """The two-term law."""
+    return request.param
