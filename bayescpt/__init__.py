@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayescpt.ask import critical_ratio, predict, ratio_under_budget, summarise, summary
+    from bayescpt.ask import critical_ratio, predict, ratio_under_budget, ratio_under_limited_data, summarise, summary
     from bayescpt.ask.horizon import horizon
     from bayescpt.data import Table, TableError
     from bayescpt.data.overview import overview
@@ -32,6 +32,7 @@ __all__ = [
     "predict",
     "prior_fit",
     "ratio_under_budget",
+    "ratio_under_limited_data",
     "summarise",
     "summary",
 ]
@@ -50,6 +51,7 @@ _HOME = {
     "predict": "ask",
     "prior_fit": "fit",
     "ratio_under_budget": "ask",
+    "ratio_under_limited_data": "ask",
     "summarise": "ask",
     "summary": "ask",
 }

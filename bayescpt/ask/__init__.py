@@ -2,7 +2,8 @@
 
 from bayescpt.ask.answer import summary
 from bayescpt.ask.cmr import critical_ratio
+from bayescpt.ask.limited import ratio_under_limited_data
 from bayescpt.ask.predict import predict, summarise
 from bayescpt.ask.ratio import ratio_under_budget
 
-__all__ = ["critical_ratio", "predict", "ratio_under_budget", "summarise", "summary"]
+__all__ = ["critical_ratio", "predict", "ratio_under_budget", "ratio_under_limited_data", "summarise", "summary"]

@@ -100,9 +100,9 @@ class Repeated(Law):
             "log_epochs_worth",
             "log",
             "log of R*",
-            "about 15 in the fits of 2305.16264 (unchecked), at sizes and tokens 1,000 times those of proxies: wide",
-            general=Prior(math.log(EPOCHS_WORTH), 1.0, 0.4),
-            domain=Prior(math.log(EPOCHS_WORTH), 1.0, 0.4),
+            "about 15 in the fits of 2305.16264 (unchecked), at far larger sizes; 1 fits scarce runs of small proxies: wide",
+            general=Prior(math.log(EPOCHS_WORTH), 1.5, 0.4),
+            domain=Prior(math.log(EPOCHS_WORTH), 1.5, 0.4),
         ),
         Coordinate(
             "log_harm",
