@@ -46,8 +46,8 @@ def ratio_under_limited_data(
         stated: what the law looks at besides, by name (model/covariates.py).
 
     Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`: ``value``; ``every``, the optimum sits
-    at the boundary r = 1, all of the run domain data; ``none``, it sits at the smallest ratio searched, 1/128. Attribute
-    ``p_boundary`` is the part of draws at 1.
+    at the boundary r = 1, all of the run domain data; ``none``, it sits at the smallest ratio searched, 1/128.
+    Attribute ``p_boundary`` is the part of draws at 1.
 
     Raises ValueError on impossible settings, and where ``tokens`` are given and the law knows nothing of repetition.
     """
@@ -57,8 +57,8 @@ def ratio_under_limited_data(
     law = fit.model.law
     if tokens is not None and EPOCHS not in law.covariates:
         raise ValueError(
-            f"the law '{law.name}' does not know what repeated tokens are worth, so that at a stated total of tokens all "
-            "domain data would be its answer: fit with --law repeated, or leave the total out"
+            f"the law '{law.name}' does not know what repeated tokens are worth, so that its answer at a stated total of "
+            "tokens would be all domain data: fit with --law repeated, or leave the total out"
         )
     said = dict(stated or {}) | ({"domain_tokens": float(domain_tokens)} if EPOCHS in law.covariates else {})
     base = None if base_loss is None else {"domain": base_loss}

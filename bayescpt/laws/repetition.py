@@ -1,8 +1,9 @@
-"""A scarce domain corpus that is read again and again: effective tokens, and the memory law with what repetition costs.
+"""A scarce domain corpus that is read again and again: effective tokens, and the memory law with repetition.
 
-Muennighoff et al. 2023 (2305.16264) count D' = U + U R* (1 - exp(-(k - 1)/R*)) tokens where U unique ones are read k > 1
-times: a repeated token is worth less the more often it has been seen, and no more than U (1 + R*) are ever counted.
-Their fits put R* near 15.4 (figure from memory, not checked against the paper; a prior's centre here, never a constant).
+Muennighoff et al. 2023 (2305.16264) count D' = U + U R* (1 - exp(-(k - 1)/R*)) tokens where U unique ones are read
+k > 1 times: a repeated token is worth less the more often it has been seen, and no more than U (1 + R*) ever count.
+Their fits put R* near 15.4. That number was not checked against the paper: it is the centre of a wide prior here, and
+never a constant.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ class Repeated(Law):
       the e-folds of its share that the model has lost (memory.py): nothing without a domain, little with replay, most
       where there is none, as measured.
 
-    Up to one epoch x = 0 and this is the memory law exactly; value and slope in k are continuous there. Effective tokens
-    alone can only make a loss fall more slowly, whereas measured domain losses rise with the epochs. dL/ds <= 0 at a
-    given number of epochs; where the corpus is given instead, epochs grow with the share and a larger one may raise the
-    domain loss (ask/limited.py).
+    Up to one epoch x = 0 and this is the memory law exactly; value and slope in k are continuous there. Effective
+    tokens alone can only make a loss fall more slowly, whereas measured domain losses rise with the epochs. dL/ds <= 0
+    at a given number of epochs; where the corpus is given instead, epochs grow with the share and a larger one may
+    raise the domain loss (ask/limited.py).
 
     Not covered: that a small corpus is less varied, so that its runs lie 0.1 to 0.2 nats behind by the end of the first
     epoch already (examples/data/README.md); that larger models learn by heart sooner (one size was measured); a scarce
@@ -100,7 +101,7 @@ class Repeated(Law):
             "log_epochs_worth",
             "log",
             "log of R*",
-            "about 15 in the fits of 2305.16264 (unchecked), at far larger sizes; 1 fits scarce runs of small proxies: wide",
+            "about 15 in 2305.16264 (unchecked) at far larger sizes; about 1 in scarce runs of small proxies: wide",
             general=Prior(math.log(EPOCHS_WORTH), 1.5, 0.4),
             domain=Prior(math.log(EPOCHS_WORTH), 1.5, 0.4),
         ),

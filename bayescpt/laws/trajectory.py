@@ -19,7 +19,8 @@ fifth of a run of up to a thousand steps has a tenth of its S1."""
 class Trajectory(Law):
     """L = L0 - A (S1pt^-alpha - (S1pt + S1)^-alpha) - C2 n^g2 S2 e^(a1 s) +- B (1 - (1 + E S1)^-beta) g(r).
 
-    Wang et al. 2025 write the loss along a run of continual pre-training as (Eq. 4, with sizes Eq. 7, with replay Eq. 8)
+    Wang et al. 2025 write the loss along a run of continual pre-training as (Eq. 4; with sizes Eq. 7; with replay
+    Eq. 8)
 
         L = L_inf + A (S1pt + S1cpt)^-alpha - C1 S2pt N^g1 - C2 S2cpt N^g2 (replay) + F N^-g3 + shift(S1cpt, replay)
 
@@ -27,7 +28,7 @@ class Trajectory(Law):
     base's own measured loss and S1, S2 are those since the base: what the base brings along (L_inf, C1 S2pt N^g1,
     F N^-g3) is in L0, and the first term is its change from S1 = 0, so that L = L0 there exactly. Tokens enter through
     S1 and S2 alone. n = N over the reference size; s is the share of the target's own corpus, r that of the new one
-    (r = s for the domain, 1 - s for the general loss). As in Eq. 7 size changes what annealing brings, and nothing else.
+    (r = s for the domain, 1 - s for the general loss). As in Eq. 7 size changes what annealing brings, nothing else.
 
     **The signs of Eq. 8.** The copy at hand has ``+ B (...)(1 - e^(-a2 r))`` for the general and
     ``+ B (...)(e^(a2 r) - 1)`` for the domain loss, annealing times e^(a1 s), and fitted B = 0.276, a2 = 3.238 and
@@ -132,7 +133,7 @@ class Trajectory(Law):
             "log_shift",
             "log nats/token",
             "size of the shift at an even mix and the reference S1",
-            "Fig. 19: 0.13 nats (general) and 0.3 (domain) at an even mix; proxies know less, their domains are farther",
+            "Fig. 19: 0.13 nats (general), 0.3 (domain) at an even mix; proxies know less, their domains are farther",
             general=Prior(math.log(0.13), 0.7, 0.5),
             domain=Prior(math.log(0.6), 0.6, 0.4),
         ),

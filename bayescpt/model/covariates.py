@@ -50,9 +50,7 @@ class Covariate(ABC):
 
     def along(self, question: Question) -> Float[np.ndarray, "*grid *own"]:
         """Derivative by log tokens along the run, at the ratios of a question: here by a central difference."""
-        after, before = (
-            self.asked(question._replace(tokens=question.tokens * np.exp(step))) for step in (STEP, -STEP)
-        )
+        after, before = (self.asked(question._replace(tokens=question.tokens * np.exp(step))) for step in (STEP, -STEP))
         return (after - before) / (2 * STEP)
 
 
@@ -68,17 +66,17 @@ def column_of(table: Table, name: str, use: str) -> Float[np.ndarray, " row"]:
     return values
 
 
-def stated_number(question: Question, name: str, least: str) -> float | None:
+def stated_number(question: Question, name: str, wanted: str, zero: bool) -> float | None:
     """A number that the user states, None where nothing is stated.
 
-    Raises ValueError unless it is finite and not negative, or positive where ``least`` says so.
+    Raises ValueError, saying what is ``wanted``, unless it is finite and positive, or 0 where that is allowed.
     """
     if name not in question.stated:
         return None
     value = question.stated[name]
     number = isinstance(value, int | float | np.number) and np.isfinite(value)
-    if not (number and (value > 0 if least == "positive" else value >= 0)):
-        raise ValueError(f"{name} must be a {least} number, got {value}")
+    if not (number and (value > 0 or (zero and value == 0))):
+        raise ValueError(f"{name} must be {wanted}, got {value}")
     return float(value)
 
 
@@ -98,7 +96,7 @@ class DomainEpochs(Covariate):
         return column_of(table, self.name, "how often the domain corpus was repeated")
 
     def asked(self, question: Question) -> Float[np.ndarray, "*grid"]:
-        unique = stated_number(question, self.statement, "positive")
+        unique = stated_number(question, self.statement, "a positive number of tokens", zero=False)
         return on_grid(0.0 if unique is None else question.ratio * question.tokens / unique, question)
 
 
@@ -116,11 +114,11 @@ class LrSum(Covariate):
     def of_rows(self, table: Table) -> Float[np.ndarray, " row"]:
         values = column_of(table, self.name, "the sum of learning rates since the base, S1")
         if not values.max() > 0:
-            raise ValueError("lr_sum is 0 in every row: expected the sum of learning rates over the steps since the base")
+            raise ValueError("lr_sum is 0 in every row: expected the sum of learning rates of all steps since the base")
         return values
 
     def asked(self, question: Question) -> Float[np.ndarray, "*grid"]:
-        stated = stated_number(question, self.statement, "non-negative")
+        stated = stated_number(question, self.statement, "a sum of learning rates of at least 0", zero=True)
         return on_grid(self._path(question) if stated is None else stated, question)
 
     def along(self, question: Question) -> Float[np.ndarray, "*grid"]:
@@ -155,7 +153,7 @@ class LrAnneal(Covariate):
         return values
 
     def asked(self, question: Question) -> Float[np.ndarray, "*grid"]:
-        stated = stated_number(question, self.statement, "non-negative")
+        stated = stated_number(question, self.statement, "an annealing area of at least 0", zero=True)
         return on_grid(0.0 if stated is None else stated, question)
 
     def along(self, question: Question) -> Float[np.ndarray, "*grid"]:
