@@ -57,8 +57,8 @@ def ratio_under_limited_data(
     law = fit.model.law
     if tokens is not None and EPOCHS not in law.covariates:
         raise ValueError(
-            f"the law '{law.name}' does not know what repeated tokens are worth, so that its answer at a stated total of "
-            "tokens would be all domain data: fit with --law repeated, or leave the total out"
+            f"the law '{law.name}' does not know what repeated tokens are worth, so that at a stated total "
+            "its answer would be all domain data: fit with --law repeated, or leave the total out"
         )
     said = dict(stated or {}) | ({"domain_tokens": float(domain_tokens)} if EPOCHS in law.covariates else {})
     base = None if base_loss is None else {"domain": base_loss}
