@@ -48,11 +48,11 @@ def least(
     is refined between its neighbours by golden section, to 1e-9 of a grid step or what rounding leaves of a flat
     minimum; no convexity is assumed beyond the grid.
 
-    Raises ValueError where a loss is not finite.
+    Raises ValueError where a loss is not a number, or infinite throughout.
     """
     on_grid = loss(grid[:, None])
-    if not np.isfinite(on_grid).all():
-        raise ValueError("a loss is not finite somewhere in the range of ratios: look at the draws of the fit")
+    if np.isnan(on_grid).any() or not np.isfinite(on_grid.min(axis=0)).all():
+        raise ValueError("a loss is no number somewhere in the range of ratios: look at the draws of the fit")
     best = np.argmin(on_grid, axis=0)
     low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)

@@ -38,7 +38,8 @@ def effective_epochs(epochs: Scalar | float, worth: Scalar | float) -> Scalar:
         epochs: k = tokens read of the corpus / tokens of the corpus, >= 0.
         worth: R* > 0, the repetitions that count in the limit.
     """
-    return jnp.asarray(epochs) - wasted_epochs(epochs, worth)
+    again = jnp.maximum(jnp.asarray(epochs) - 1.0, 0.0)
+    return jnp.minimum(jnp.asarray(epochs), 1.0) - worth * jnp.expm1(-again / worth)
 
 
 def effective_tokens(read: Scalar | float, unique: Scalar | float, worth: Scalar | float) -> Scalar:

@@ -130,7 +130,7 @@ class LrSum(Covariate):
         tokens, path = constant_path(question.table, question.size)
         last = (path[-1] - path[-2]) / (tokens[-1] - tokens[-2])
         beyond = np.maximum(question.tokens - tokens[-1], 0.0)
-        return np.interp(question.tokens, tokens, path) + last * beyond
+        return np.asarray(np.interp(question.tokens, tokens, path) + last * beyond)
 
 
 class LrAnneal(Covariate):
