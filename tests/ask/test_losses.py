@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,15 @@ def test_points_may_say_how_their_runs_were_trained(trajectory: Fit) -> None:
     assert (losses[:, 2] < losses[:, 0]).all()
     with pytest.raises(ValueError, match="lr_anneal must be an annealing area of at least 0, got -1"):
         predict(trajectory, points.assign(lr_anneal=-1.0))
+
+
+def test_a_saved_fit_keeps_the_learning_rates(trajectory: Fit, tmp_path: Path) -> None:
+    trajectory.save(tmp_path / "fit.nc")
+    again = Fit.load(tmp_path / "fit.nc")
+    assert again.reference == trajectory.reference
+    for target in TARGETS:
+        before, after = (Losses(one, "law", N, D).slope(target, RATIO) for one in (trajectory, again))
+        np.testing.assert_allclose(after, before, rtol=1e-9)
 
 
 def test_a_law_without_covariates_overlooks_such_columns(memory: Fit) -> None:

@@ -81,6 +81,17 @@ def test_tokens_enter_through_the_learning_rates_alone(trajectory_subject: Subje
     assert one == other
 
 
+@pytest.mark.parametrize(("beta", "rises"), [(0.2, True), (0.8, False)])
+def test_the_slower_power_law_wins_in_the_end(trajectory_subject: Subject, beta: float, rises: bool) -> None:
+    if trajectory_subject.base_share == 0.0:
+        return
+    far = 1e12 * trajectory_subject.reference.lr_sum
+    for drawn in thetas(trajectory_subject):
+        theta = {**drawn, "alpha": jnp.asarray(0.5), "beta": jnp.asarray(beta)}
+        near, further = (at(theta, trajectory_subject, 0.5, summed) for summed in (far, 100 * far))
+        assert (further > near) == rises
+
+
 def test_the_published_equation_with_its_size_fit(trajectory_subject: Subject) -> None:
     """Fig. 15 of 2505.07796: general loss without replay, less its value at the base; N in the paper's unit."""
     if trajectory_subject.base_share == 0.0:
