@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from bayescpt.ask import critical_ratio, ratio_under_budget, summarise, summary
+from bayescpt.ask import critical_ratio, ratio_under_budget, ratio_under_limited_data, summarise, summary
 from bayescpt.cli import app
 from bayescpt.cli.session import write_json
 from bayescpt.data import Table
@@ -193,6 +193,44 @@ def test_ratio_is_the_librarys(good: Path, prior: Fit) -> None:
     told = answer("ratio", good, *place, "--max-forgetting", "3%", "--base-loss", 2.5)
     relative = summary(ratio_under_budget(prior, "code", 4e5, 2e5, 0.03, True, 2.5))
     assert told == relative | {"relative": True}
+
+
+@pytest.fixture(scope="session")
+def repeated(study: Path) -> Fit:
+    frame = rows()
+    told = frame.assign(domain_epochs=frame["ratio"] * frame["tokens"] / 2e4)
+    return prior_fit(Table.from_frame(told), "repeated", seed=6, draws=40)
+
+
+def test_ratio_under_limited_domain_data_is_the_librarys(good: Path, prior: Fit, repeated: Fit, tmp_path: Path) -> None:
+    place = ("--domain", "code", "--size", "400k", "--domain-tokens", "50k")
+    told = answer("ratio", good, *place)
+    expected = summary(ratio_under_limited_data(prior, "code", 4e5, 5e4))
+    assert {key: told[key] for key in expected} == expected
+    assert told["tokens"] is None
+    # a run in which 50k domain tokens are so small a share is longer than the table's longest
+    longest = 5e4 / told["q05"] / 2e5
+    assert told.get("extrapolation") == ({"tokens": longest} if longest > 1 else None)
+    path = tmp_path / "repeated.nc"
+    repeated.save(path)
+    told = answer("ratio", path, *place, "--tokens", "200k")
+    assert told == summary(ratio_under_limited_data(repeated, "code", 4e5, 5e4, 2e5))
+    text = run("ratio", path, *place, "--tokens", "200k").stdout
+    assert "code, size 400,000, tokens 200,000, 50,000 domain tokens" in text
+    assert f"probability that all of the run is best domain data {told['p_boundary']:.3f}" in text
+    assert "50,000 domain tokens, each read once" in run("ratio", path, *place).stdout
+    assert "'memory' does not know" in refusal("ratio", good, *place, "--tokens", "200k")["message"]
+
+
+def test_ratio_takes_exactly_one_question(good: Path) -> None:
+    place = ("--domain", "code", "--size", "400k")
+    both = ("--max-forgetting", "0.1", "--domain-tokens", "50k")
+    assert "exactly one of" in refusal("ratio", good, *place, "--tokens", "200k")["message"]
+    assert "got both" in refusal("ratio", good, *place, "--tokens", "200k", *both)["message"]
+    assert "state its --tokens" in refusal("ratio", good, *place, "--max-forgetting", "0.1")["message"]
+    assert "--base-loss is the general" in refusal("ratio", good, *place, *both[2:], "--base-loss", 2.5)["message"]
+    told = refusal("ratio", good, "--domain", "code", "--size", "big", "--domain-tokens", "few", "--tokens", "0")
+    assert [fault["message"].split(":")[0] for fault in told["faults"]] == ["--size", "--tokens", "--domain-tokens"]
 
 
 def test_answers_in_words(good: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import xarray as xr
 
@@ -23,6 +25,7 @@ def critical_ratio(
     tolerance: float = TOLERANCE,
     multiplier: float = math.inf,
     base_loss: float | None = None,
+    stated: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Posterior of the largest r that keeps the general loss within ``tolerance`` and lets it turn before the run ends.
 
@@ -33,6 +36,8 @@ def critical_ratio(
        default, F is the general loss itself; the paper's lambda lies between 100 and 7000, which is nearly the same.
        A law with one maximum in T has T0(r) <= T exactly where its slope at T is not positive.
 
+    ``stated`` says of the run what the law looks at besides, by name (model/covariates.py).
+
     Under a law that cannot rise the second condition always holds, and the answer is the first one's: attribute
     ``note`` says so.
     """
@@ -40,7 +45,7 @@ def critical_ratio(
         raise ValueError(f"tolerance must be at least 0 nats, got {tolerance}")
     if not multiplier > 0:
         raise ValueError(f"the multiplier lambda must be positive (or infinite), got {multiplier}")
-    losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss})
+    losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss}, stated)
     limit = losses.base("general") + tolerance
     weight = 0.0 if math.isinf(multiplier) else 1.0 / multiplier
 

@@ -16,7 +16,7 @@ from bayescpt.fit.astray import base_effect, token_distance, token_drift
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
-from bayescpt.model.covariates import COVARIATES, Question
+from bayescpt.model.covariates import COVARIATES, Question, refuse_statements
 from bayescpt.model.layout import BASE_SHARE, progress_of
 from bayescpt.model.misfit import LEAST_SPAN
 from bayescpt.model.noise import loudness
@@ -35,9 +35,13 @@ class Losses:
         base_loss: dict[Target, float] | None = None,
         stated: Mapping[str, Any] | None = None,
     ) -> None:
-        """``stated`` are values of covariates that the law needs, or what they follow from, by name."""
+        """``stated`` are values of covariates that the law needs, or what they follow from, by name.
+
+        Raises ValueError on impossible settings, and where something is stated that the law does not look at.
+        """
         check_setting(size, tokens)
         self.law = fit.model.law
+        refuse_statements(self.law, stated or {})
         self.draws: Draws = fit.draws(domain)
         self.count = fit.size
         self.size, self.tokens = float(size), float(tokens)
@@ -65,31 +69,46 @@ class Losses:
             return self.base(target)
         return self.base(GENERAL) * np.exp(gap)
 
-    def at(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
+    def at(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None = None
+    ) -> Float[np.ndarray, "*grid"]:
         """Expected loss at ``ratio``, whose last axis (or only value) runs over draws.
 
         What the law misses at the base is part of it: as estimated where the table has runs of it, else inherited from
-        bases of similar size; beyond the data it may go astray (fit/astray.py).
+        bases of similar size; beyond the data it may go astray (fit/astray.py). ``tokens`` are those of the run where
+        every ratio has its own, in the shape of ``ratio``.
         """
-        return np.asarray(_value(self.law, *self._arguments(target, ratio))) + self._missed(target, ratio)
+        return np.asarray(_value(self.law, *self._arguments(target, ratio, tokens))) + self._missed(
+            target, ratio, tokens
+        )
 
-    def loudness(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
+    def loudness(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], progress: Float[np.ndarray, "*grid"] | None = None
+    ) -> Float[np.ndarray, "*grid"]:
         """How much louder noise is there than at an even mix at the end of a run."""
         index = TARGETS.index(target)
         share = jnp.asarray(ratio if target == "domain" else 1 - ratio)
         shape = (jnp.asarray(self.draws.noise_share_exponent[index]), jnp.asarray(self.draws.noise_early[index]))
-        return np.asarray(loudness(share, jnp.asarray(self.progress), *shape))
+        return np.asarray(loudness(share, jnp.asarray(self.progress if progress is None else progress), *shape))
 
     @cached_property
     def progress(self) -> float:
         """Position along the table's runs, in log tokens."""
         return float(progress_of(jnp.asarray(self.tokens / BILLION), self._fit.reference))
 
-    def _missed(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
+    def _missed(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None
+    ) -> Float[np.ndarray, "*grid"]:
         """What the law misses: a line in progress inside the data, and a drift beyond."""
         start, end, drift = self._misfit(target)
-        line = (1 - self.progress) * start + self.progress * end
-        return self.loudness(target, ratio) * (line + float(token_distance(self._fit, self.tokens)) * drift)
+        asked = self.tokens if tokens is None else tokens
+        progress = self._progress(tokens)
+        line = (1 - progress) * start + progress * end
+        return self.loudness(target, ratio, progress) * (line + token_distance(self._fit, asked) * drift)
+
+    def _progress(self, tokens: Float[np.ndarray, "*grid"] | None) -> Float[np.ndarray, "*grid"]:
+        asked = np.asarray(self.tokens if tokens is None else tokens, float)
+        return np.asarray(progress_of(jnp.asarray(asked / BILLION), self._fit.reference))
 
     def _misfit(self, target: Target) -> tuple[Float[np.ndarray, " draw"], ...]:
         """At the first and at the last checkpoint, and over a span beyond it, at an even mix."""
@@ -98,29 +117,38 @@ class Losses:
             self._missing[target] = (start, end, token_drift(self._fit, self.draws, self._domain, target))
         return self._missing[target]
 
-    def slope(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
-        """dL / d log D at the end of the run, with that of what the law misses: nats per e-fold of tokens."""
-        by_law = np.asarray(_slope(self.law, *self._arguments(target, ratio)))
+    def slope(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None = None
+    ) -> Float[np.ndarray, "*grid"]:
+        """dL / d log D at the end of the run, or at ``tokens`` in the shape of ``ratio``: nats per e-fold of tokens.
+
+        Covariates move with the tokens. For a law that can rise, what it misses bends its curve too.
+        """
+        theta, point = self._arguments(target, ratio, tokens)
+        rates = {name: self._covariate(name, ratio, tokens, point.size.shape, True) for name in self.law.covariates}
+        by_law = np.asarray(_slope(self.law, theta, point, rates))
+        return by_law + self._missed_slope(target, ratio, tokens) if self.law.can_rise else by_law
+
+    def _missed_slope(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None
+    ) -> Float[np.ndarray, "*grid"]:
         table = self._fit.table
-        span = float(np.log(table.tokens.max() / table.tokens.min()))
-        if self.tokens < table.tokens.min() or span == 0:
-            return by_law  # the misfit is held there
+        first, last = float(table.tokens.min()), float(table.tokens.max())
+        span = float(np.log(last / first))
+        if span == 0:
+            return np.zeros(self.count)
+        asked = np.asarray(self.tokens if tokens is None else tokens, float)
         start, end, drift = self._misfit(target)
-        if self.tokens > table.tokens.max():
-            per_span = drift * span / max(span, LEAST_SPAN)
-        else:
-            line = (1 - self.progress) * start + self.progress * end
-            per_span = end - start - self.draws.noise_early[TARGETS.index(target)] * line
-        return by_law + self.loudness(target, ratio) * per_span / span
+        progress = self._progress(tokens)
+        early = self.draws.noise_early[TARGETS.index(target)]
+        inside = end - start - early * ((1 - progress) * start + progress * end)
+        # before the first checkpoint the misfit is held as it is there
+        per_span = np.where(asked > last, drift * span / max(span, LEAST_SPAN), np.where(asked < first, 0.0, inside))
+        return self.loudness(target, ratio, progress) * per_span / span
 
-    def slope_at(self, target: Target, ratio: float, tokens: Float[np.ndarray, "*asked"]) -> Float[np.ndarray, "*grid"]:
-        """dL / d log D at other ``tokens`` than the end of the run; their last axis (or only value) runs over draws."""
-        shape = np.broadcast_shapes(np.shape(tokens), (self.count,))
-        theta, point = self._arguments(target, np.full(shape, float(ratio)))
-        elsewhere = point._replace(tokens=jnp.broadcast_to(jnp.asarray(tokens) / BILLION, shape))
-        return np.asarray(_slope(self.law, theta, elsewhere))
-
-    def _arguments(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> tuple[dict[str, Array], Point]:
+    def _arguments(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None = None
+    ) -> tuple[dict[str, Array], Point]:
         index = TARGETS.index(target)
         theta = {name: values[index] for name, values in self.draws.theta.items()}
         base = self.base(target) if self.law.needs_base else np.full(self.count, np.nan)
@@ -130,18 +158,24 @@ class Losses:
         shape = share.shape
         point = Point(
             size=jnp.full(shape, self.size / BILLION),
-            tokens=jnp.full(shape, self.tokens / BILLION),
+            tokens=jnp.broadcast_to(jnp.asarray((self.tokens if tokens is None else tokens) / BILLION), shape),
             share=jnp.asarray(share),
             base_loss=jnp.broadcast_to(base, shape),
             base_share=jnp.full(shape, BASE_SHARE[index]),
             base_usual=jnp.broadcast_to(self._usual(target) if self.law.needs_base else base, shape),
-            given={name: self._covariate(name, np.asarray(ratio, float), shape) for name in self.law.covariates},
+            given={name: self._covariate(name, ratio, tokens, shape) for name in self.law.covariates},
         )
         return {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}, point
 
-    def _covariate(self, name: str, ratio: np.ndarray, shape: tuple[int, ...]) -> Array:
-        question = Question(self._fit.table, self._domain, self.size, self.tokens, ratio, self._stated)
-        value = COVARIATES[name].asked(question)
+    def _covariate(
+        self, name: str, ratio: Any, tokens: Any, shape: tuple[int, ...], along: bool = False
+    ) -> Float[Array, "*grid_and_own"]:
+        """A covariate at the ratios, or its derivative by log tokens along the run."""
+        ratio = np.asarray(ratio, float)
+        tokens = self.tokens if tokens is None else tokens
+        question = Question(self._fit.table, self._domain, self.size, tokens, ratio, self._stated)
+        covariate = COVARIATES[name]
+        value = covariate.along(question) if along else covariate.asked(question)
         own = value.shape[ratio.ndim :]
         return jnp.broadcast_to(value, (*shape, *own))
 
@@ -152,21 +186,25 @@ def _value(law: Law, theta: dict[str, Array], point: Point) -> Array:
 
 
 @partial(jax.jit, static_argnums=0)
-def _slope(law: Law, theta: dict[str, Array], point: Point) -> Array:
-    def one(values: dict[str, Array], where: Point) -> Array:
+def _slope(law: Law, theta: dict[str, Array], point: Point, rates: dict[str, Array]) -> Array:
+    """Derivative of the loss by log tokens, where covariates change by ``rates`` per e-fold of tokens."""
+
+    def one(values: dict[str, Array], where: Point, rates: dict[str, Array]) -> Array:
         def along(log_tokens: Array) -> Array:
-            return law.loss(values, where._replace(tokens=jnp.exp(log_tokens)))
+            given = {name: where.given[name] + rate * (log_tokens - start) for name, rate in rates.items()}
+            return law.loss(values, where._replace(tokens=jnp.exp(log_tokens), given=given))
 
-        return jax.grad(along)(jnp.log(where.tokens))
+        start = jnp.log(where.tokens)
+        return jax.grad(along)(start)
 
-    return _over(one, theta, point)
+    return _over(one, theta, point, rates)
 
 
-def _over(function: Callable[..., Array], theta: dict[str, Array], point: Point) -> Array:
+def _over(function: Callable[..., Array], theta: dict[str, Array], point: Point, *rest: dict[str, Array]) -> Array:
     """``function`` of one draw at one point, over all axes of ``point.size``; covariates may have axes of their own."""
     for _ in range(point.size.ndim):
         function = jax.vmap(function)
-    return function(theta, point)
+    return function(theta, point, *rest)
 
 
 def check_setting(size: float, tokens: float) -> None:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayescpt.ask.losses import Losses
 from bayescpt.fit import Fit
+from bayescpt.model.covariates import statements_of
 from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import TARGETS
 
@@ -47,7 +48,8 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
 
     Args:
         points: columns domain, size, ratio, tokens, target; a domain outside the table is a new one from the
-        population.
+            population. Where the law has covariates, what may be stated of them (model/covariates.py) is taken from
+            columns of that name; a missing value states nothing.
 
     Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
     run, with its run offset and residual. Draws share their parameters across points, so differences between points
@@ -57,9 +59,13 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     count = len(points)
     expected, predictive = np.empty((fit.size, count)), np.empty((fit.size, count))
     places = points.reset_index(drop=True)
-    for (domain, size, tokens), group in places.groupby(["domain", "size", "tokens"], sort=False):
-        losses = Losses(fit, str(domain), float(size), float(tokens))
-        rng = fit.rng("predict", str(domain), repr(float(size)), repr(float(tokens)))
+    told = [name for name in statements_of(fit.model.law) if name in points]
+    keys = ["domain", "size", "tokens", *told]
+    for (domain, size, tokens, *values), group in places.groupby(keys, sort=False, dropna=False):
+        stated = {name: value for name, value in zip(told, values, strict=True) if not pd.isna(value)}
+        losses = Losses(fit, str(domain), float(size), float(tokens), stated=stated)
+        said = (f"{name}={value!r}" for name, value in stated.items())
+        rng = fit.rng("predict", str(domain), repr(float(size)), repr(float(tokens)), *said)
         for target, members in group.groupby("target", sort=False):
             index = TARGETS.index(target)
             where = members.index.to_numpy()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
@@ -18,6 +21,7 @@ def ratio_under_budget(
     max_forgetting: float,
     relative: bool = False,
     base_loss: float | None = None,
+    stated: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Posterior of the largest r with L_g(N, D, r) <= L_g0 + eps, or <= (1 + T) L_g0 where ``relative``.
 
@@ -28,13 +32,14 @@ def ratio_under_budget(
         size, tokens: parameters N and CPT tokens D.
         max_forgetting: eps in nats per token, or T as a fraction.
         base_loss: L_g0 in nats per token, where the table has none or the base is another.
+        stated: what the law looks at besides, by name (model/covariates.py).
 
     Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`. Raises ValueError on impossible
     settings.
     """
     if not max_forgetting >= 0:
         raise ValueError(f"max_forgetting must be at least 0, got {max_forgetting}")
-    losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss})
+    losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss}, stated)
     base = losses.base("general")
     limit = base * (1 + max_forgetting) if relative else base + max_forgetting
     value, none, every = largest_ratio(lambda ratio: losses.at("general", ratio) <= limit)

@@ -52,8 +52,10 @@ def turning_time(
     weight = 0.0 if math.isinf(multiplier) else 1.0 / multiplier
 
     def slope(tokens: Float[np.ndarray, "*asked"]) -> Float[np.ndarray, "*grid"]:
-        rising = losses.slope_at("general", ratio, tokens)
-        return rising + weight * losses.slope_at("domain", ratio, tokens) if weight else rising
+        everywhere = np.broadcast_to(tokens, np.broadcast_shapes(np.shape(tokens), (fit.size,)))
+        ratios = np.full(everywhere.shape, float(ratio))
+        rising = losses.slope("general", ratios, everywhere)
+        return rising + weight * losses.slope("domain", ratios, everywhere) if weight else rising
 
     value, none, start = turning_of(slope, last / SPAN, last)
     answer = xr.Dataset({"value": ("sample", value), "none": ("sample", none), "start": ("sample", start)})

@@ -84,28 +84,59 @@ def ratio(
     fit: FitFile,
     domain: Domain,
     size: Size,
-    tokens: Tokens,
+    tokens: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Tokens of the run, all sources together: 20B, 500M. Needed for a budget."),
+    ] = None,
     max_forgetting: Annotated[
-        str, typer.Option(metavar="X", help="Rise of the general loss that is allowed: nats (0.05) or relative (3%).")
-    ],
+        str | None,
+        typer.Option(metavar="X", help="Rise of the general loss that is allowed: nats (0.05) or relative (3%)."),
+    ] = None,
+    domain_tokens: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="Domain tokens that exist: the ratio of least domain loss, each read once; with --tokens, repeated.",
+        ),
+    ] = None,
     base_loss: BaseLoss = None,
     accept: Accept = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """The largest ratio under a forgetting budget."""
+    """The largest ratio under a forgetting budget, or the best one under limited domain data."""
     with session(json, debug) as say:
         gather = Gather()
-        numbers = gather(count, "--size", size), gather(count, "--tokens", tokens)
-        budget = gather(forgetting, "--max-forgetting", max_forgetting)
+        parameters = gather(count, "--size", size)
+        run = None if tokens is None else gather(count, "--tokens", tokens)
+        budget = None if max_forgetting is None else gather(forgetting, "--max-forgetting", max_forgetting)
+        scarce = None if domain_tokens is None else gather(count, "--domain-tokens", domain_tokens)
         if base_loss is not None:
             gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
+        gather(_one_question, tokens, max_forgetting, domain_tokens, base_loss)
         found = gather(load, fit, accept, say)
         gather.done()
-        from bayescpt.ask import ratio_under_budget
+        from bayescpt.ask import ratio_under_budget, ratio_under_limited_data
 
-        answer = ratio_under_budget(found, domain, *numbers, *budget, base_loss)
-        _tell(found, answer, {"relative": True} if budget[1] else {}, say)
+        if budget is not None:
+            assert run is not None
+            answer = ratio_under_budget(found, domain, parameters, run, *budget, base_loss)
+            _tell(found, answer, {"relative": True} if budget[1] else {}, say)
+        else:
+            assert scarce is not None
+            _tell(found, ratio_under_limited_data(found, domain, parameters, scarce, run), {}, say)
+
+
+def _one_question(
+    tokens: str | None, max_forgetting: str | None, domain_tokens: str | None, base_loss: float | None
+) -> None:
+    if (max_forgetting is None) == (domain_tokens is None):
+        got = "neither" if max_forgetting is None else "both"
+        raise ValueError(f"expected exactly one of --max-forgetting and --domain-tokens, got {got}")
+    if max_forgetting is not None and tokens is None:
+        raise ValueError("--max-forgetting asks about the end of a run: state its --tokens too")
+    if domain_tokens is not None and base_loss is not None:
+        raise ValueError("--base-loss is the general loss of the base, which --domain-tokens does not ask about")
 
 
 def _tell(fit: Fit, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> None:
@@ -113,7 +144,9 @@ def _tell(fit: Fit, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> 
     from bayescpt.ask.horizon import horizon, warnings
 
     told = summary(answer)
-    place = horizon(fit.table, told["domain"], told["size"], told["tokens"])
+    # domain tokens that are read once make the longer a run, the smaller their share
+    longest = told["tokens"] if told["tokens"] is not None else told["domain_tokens"] / told["q05"]
+    place = horizon(fit.table, told["domain"], told["size"], longest)
     for line in warnings([place]):
         say.warn(line)
     accepted = {} if fit.accepted is None else {"accepted": fit.accepted}
@@ -126,14 +159,28 @@ def _tell(fit: Fit, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> 
 
 def draw(question: str, told: dict[str, Any], console: Console) -> None:
     """A ratio with its interval, for a person."""
-    limit = (
-        f"{100 * told['tolerance']:.4g}% of the base's loss" if told.get("relative") else f"{told['tolerance']:g} nats"
-    )
     lines = [
-        f"{question}: {told['domain']}, size {short(told['size'])}, tokens {short(told['tokens'])}, within {limit}",
+        f"{question}: {told['domain']}, size {short(told['size'])}, {_run(told)}",
         f"  median {told['q50']:.3f}, 90% interval {told['q05']:.3f} to {told['q95']:.3f}, mean {told['mean']:.3f}",
-        f"  probability that no ratio qualifies {told['p_none']:.3f}, that every ratio does {told['p_all']:.3f}",
+        _ends(told),
     ]
     lines += [f"  {name}: {told[name]}" for name in ("note", "method", "accepted") if name in told]
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+def _run(told: dict[str, Any]) -> str:
+    if "domain_tokens" in told:
+        exist = f"{short(told['domain_tokens'])} domain tokens"
+        return f"{exist}, each read once" if told["tokens"] is None else f"tokens {short(told['tokens'])}, {exist}"
+    limit = (
+        f"{100 * told['tolerance']:.4g}% of the base's loss" if told.get("relative") else f"{told['tolerance']:g} nats"
+    )
+    return f"tokens {short(told['tokens'])}, within {limit}"
+
+
+def _ends(told: dict[str, Any]) -> str:
+    if "domain_tokens" in told:
+        least = f", that it is the smallest one searched {told['p_none']:.3f}"
+        return f"  probability that all of the run is best domain data {told['p_boundary']:.3f}{least}"
+    return f"  probability that no ratio qualifies {told['p_none']:.3f}, that every ratio does {told['p_all']:.3f}"

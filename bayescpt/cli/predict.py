@@ -26,7 +26,12 @@ COUNTS = ("size", "tokens")
 def predict(
     fit: FitFile,
     at: Annotated[
-        str, typer.Option(metavar="POINTS", help="CSV or Parquet with columns domain, size, ratio, tokens, target.")
+        str,
+        typer.Option(
+            metavar="POINTS",
+            help="CSV or Parquet with columns domain, size, ratio, tokens, target, and what the law can be told "
+            "of a run besides (lr_sum, lr_anneal, domain_tokens).",
+        ),
     ],
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="OUT", help="Write here, CSV or Parquet, instead of a table.")

@@ -12,10 +12,12 @@ from bayescpt.laws.anchored import Anchored  # noqa: E402
 from bayescpt.laws.base import BILLION, Coordinate, Law, Param, Point, Prior, Reference  # noqa: E402
 from bayescpt.laws.dcpt import DCPT  # noqa: E402
 from bayescpt.laws.memory import Memory  # noqa: E402
+from bayescpt.laws.repetition import Repeated  # noqa: E402
 from bayescpt.laws.rivals import RIVALS  # noqa: E402
+from bayescpt.laws.trajectory import Trajectory  # noqa: E402
 from bayescpt.laws.two_term import TwoTerm  # noqa: E402
 
-ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), TwoTerm(), *RIVALS)
+ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), TwoTerm(), Trajectory(), Repeated(), *RIVALS)
 LAWS: dict[str, Law] = {law.name: law for law in ALL}
 
 __all__ = [
@@ -30,4 +32,6 @@ __all__ = [
     "Point",
     "Prior",
     "Reference",
+    "Repeated",
+    "Trajectory",
 ]

@@ -55,6 +55,8 @@ class Reference(NamedTuple):
     """largest token count divided by sqrt(10), in billions: the last decade of training straddles it"""
     tokens_min: float
     """smallest token count after the base, in billions"""
+    lr_sum: float | None = None
+    """largest sum of learning rates since the base divided by sqrt(10); None where the table has no such column"""
 
 
 @dataclass(frozen=True)

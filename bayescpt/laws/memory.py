@@ -200,15 +200,25 @@ class Memory(Law):
         return {"f": jax.nn.sigmoid(levelling), "rho": drift, **shape, **worth}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
-        faded, settled, held, own = _terms(theta, point.tokens, point.share, point.base_share)
-        relative = point.size / theta["size"]
-        C, G = theta["C"] * raised(relative, theta["nu"]), theta["G"] * raised(relative, theta["mu"])
-        levelled = theta["f"] * faded * jnp.log(point.base_usual / point.base_loss)
-        return point.base_loss * jnp.exp(levelled + theta["rho"] * settled - C * held - G * own)
+        return point.base_loss * jnp.exp(log_change(theta, point))
+
+
+def log_change(theta: Theta, point: Point, counted: Scalar | float = 1.0) -> Scalar:
+    """ln L/L0, where the part ``counted`` of the own tokens read counts as progress."""
+    faded, settled, held, own = _terms(theta, point.tokens, point.share, point.base_share, counted)
+    relative = point.size / theta["size"]
+    C, G = theta["C"] * raised(relative, theta["nu"]), theta["G"] * raised(relative, theta["mu"])
+    levelled = theta["f"] * faded * jnp.log(point.base_usual / point.base_loss)
+    return levelled + theta["rho"] * settled - C * held - G * own
+
+
+def log_share_gained(theta: Theta, point: Point) -> Scalar:
+    """e-folds of its corpus's share that the model has gained since the base; below 0 where it has lost some."""
+    return _terms(theta, point.tokens, point.share, point.base_share)[2]
 
 
 def _terms(
-    theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scalar
+    theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scalar, counted: Scalar | float = 1.0
 ) -> tuple[Scalar, Scalar, Scalar, Scalar]:
     """What f, rho, C and G multiply: memory lost, the drift settled, the log share held, own progress."""
     settled = tokens / (tokens + theta["v"])
@@ -221,7 +231,7 @@ def _terms(
     teaching = jnp.where(base_share > 0, share, 1.0) * tokens
     healed = raised(1 + teaching / theta["tau"], -theta["delta"])
     log_share = healed * jnp.log1p(gained_share / (base_share + theta["eps"]))
-    return faded, settled, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
+    return faded, settled, log_share, gained(counted * seen * tokens / theta["tau"], theta["beta"])
 
 
 def gained(tokens: Scalar, beta: Scalar) -> Scalar:

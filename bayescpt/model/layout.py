@@ -69,6 +69,7 @@ def reference_of(table: Table) -> Reference:
         size=size / BILLION,
         tokens=float(table.tokens.max()) / math.sqrt(10) / BILLION,
         tokens_min=float(table.tokens.min()) / BILLION,
+        lr_sum=None if table.lr_sum is None else float(table.lr_sum.max()) / math.sqrt(10),
     )
 
 

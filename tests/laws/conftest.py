@@ -32,7 +32,8 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
 
     def loss(coordinates, size, tokens, share, base_loss, base_share, reference):  # type: ignore[no-untyped-def]
         theta = law.natural(coordinates, reference, base_share)
-        return law.loss(theta, Point(size, tokens, share, base_loss, base_share, USUAL * base_loss))
+        given = given_at(law, tokens, reference)
+        return law.loss(theta, Point(size, tokens, share, base_loss, base_share, USUAL * base_loss, given))
 
     def over(function):  # type: ignore[no-untyped-def]
         points = jax.vmap(function, in_axes=(None, 0, 0, 0, 0, None, None))
@@ -43,8 +44,23 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
 
 USUAL = 1.05
 """What a base usually scores, over its own loss."""
-TINY = Reference(size=2.4e-4, tokens=6.5e-5, tokens_min=4.1e-6)
+TINY = Reference(size=2.4e-4, tokens=6.5e-5, tokens_min=4.1e-6, lr_sum=0.08)
 """Of a study with tiny proxies; what the laws promise holds at any reference."""
+
+
+def given_at(law: Law, tokens, reference: Reference) -> dict[str, jax.Array]:  # type: ignore[no-untyped-def]
+    """What a law asks for besides, along a run: S1 at a constant rate, some annealing, a corpus that is read often.
+
+    S2 and epochs level off, as they do in studies: longer runs anneal for longer at a part of S1 that falls, and are
+    given more text.
+    """
+    along = tokens / reference.tokens
+    path = {
+        "lr_sum": reference.lr_sum * along,
+        "lr_anneal": 0.1 * reference.lr_sum * along / (1 + along),
+        "domain_epochs": 6.0 * along / (1 + along),
+    }
+    return {name: jnp.asarray(path[name]) for name in law.covariates}
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +103,10 @@ class Subject:
         arguments = self._arguments(coordinates, size, tokens, share, base_loss)
         value, gradient = compiled(self.law)["gradient"](*arguments)
         return np.asarray(value), Gradient(*map(np.asarray, gradient))
+
+    def given(self, tokens) -> dict[str, jax.Array]:  # type: ignore[no-untyped-def]
+        """What the law asks for besides after so many tokens (billions)."""
+        return given_at(self.law, tokens, self.reference)
 
     def natural(self, coordinates: np.ndarray) -> dict[str, np.ndarray]:
         """Natural parameters by name, each (draw,)."""
@@ -136,6 +156,18 @@ def law(request: pytest.FixtureRequest) -> Law:
 @pytest.fixture(params=[s for s in SUBJECTS if s.law.name == "dcpt"], ids=_name)
 def dcpt_subject(request: pytest.FixtureRequest) -> Subject:
     """The D-CPT law."""
+    return request.param
+
+
+@pytest.fixture(params=[s for s in SUBJECTS if s.law.name == "trajectory"], ids=_name)
+def trajectory_subject(request: pytest.FixtureRequest) -> Subject:
+    """The trajectory law."""
+    return request.param
+
+
+@pytest.fixture(params=[s for s in SUBJECTS if s.law.name == "repeated"], ids=_name)
+def repeated_subject(request: pytest.FixtureRequest) -> Subject:
+    """The memory law with repetition."""
     return request.param
 
 

@@ -33,7 +33,8 @@ class Design(NamedTuple):
     @property
     def reference(self) -> Reference:
         low, high = self.tokens
-        return Reference(math.sqrt(self.sizes[0] * self.sizes[-1]), high / math.sqrt(10), low)
+        size = math.sqrt(self.sizes[0] * self.sizes[-1])
+        return Reference(size, high / math.sqrt(10), low, lr_sum=0.3)
 
 
 DESIGNS = {

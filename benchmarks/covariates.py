@@ -1,0 +1,187 @@
+"""Annealed and repeated runs of the study: what laws with covariates say of them, in sample and held out.
+
+    python benchmarks/covariates.py examples/data --draws 500
+
+In sample: standard deviation of the residuals of law and base effects on all rows, on annealed rows, and on rows of
+repeated corpora. Held out:
+
+- ``branches``: every second annealed branch, from all runs at a constant rate and the other half of the branches.
+- ``epochs``: rows of 8 to 16 epochs, from runs that stay below 8 epochs. ``later`` sees the first 8 epochs of the same
+  runs too.
+
+By the normal approximation at the mode (``--method laplace``). Scores are those of benchmarks/held_out.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from held_out import points_of, scored
+from jaxtyping import Array
+
+from bayescpt.ask import predict
+from bayescpt.data.table import Table
+from bayescpt.fit import Fit, SamplerSettings, fit
+from bayescpt.model.layout import layout_of
+from bayescpt.model.model import base_deviation
+from bayescpt.model.noise import NoiseDraw
+from bayescpt.schema import TARGETS
+
+NOISE = ("base_sd", "run_sd", "noise_sd", "noise_memory", "noise_share_exponent", "noise_early")
+MANY = 8.0
+"""Epochs beyond which rows are held out."""
+
+
+class Question(NamedTuple):
+    """A table, the law asked, and what is held out of it."""
+
+    name: str
+    rows: str
+    laws: tuple[str, ...]
+
+
+QUESTIONS = (
+    Question("in sample", "annealed", ("trajectory", "memory")),
+    Question("branches", "annealed", ("trajectory", "memory")),
+    Question("in sample", "scarce", ("repeated", "memory")),
+    Question("epochs", "scarce", ("repeated", "memory")),
+    Question("later", "scarce", ("repeated", "memory")),
+)
+
+
+def table_of(folder: Path, rows: str) -> Table:
+    """The study with its annealed branches or its scarce runs."""
+    more = pd.read_parquet(folder / f"study-{rows}.parquet")
+    # the bases of either table are those of the study
+    return Table.from_frame(
+        pd.concat([pd.read_parquet(folder / "study.parquet"), more[more["tokens"] > 0]], ignore_index=True)
+    )
+
+
+def held_out(table: Table, name: str) -> np.ndarray:
+    """Which rows a question holds out."""
+    if name == "branches":
+        annealed = np.unique(table.run[table.lr_anneal > 0])
+        return np.isin(table.run, annealed[::2])
+    many = table.domain_epochs > MANY
+    return np.isin(table.run, table.run[many]) if name == "epochs" else many
+
+
+def told(table: Table) -> pd.DataFrame:
+    """Points to predict at, with what may be stated of their runs."""
+    points = points_of(table).assign(lr_sum=table.lr_sum, lr_anneal=table.lr_anneal)
+    read = table.ratio * table.tokens
+    points["domain_tokens"] = np.where(read > 0, read / np.where(read > 0, table.domain_epochs, 1.0), np.nan)
+    return points
+
+
+def residuals(fitted: Fit) -> np.ndarray:
+    """Loss less the law's and the effect of the base, by row, at the mean of the draws."""
+    model, table = fitted.model, fitted.table
+    grouped = layout_of(table, model.law, model.hierarchy.groups(table))
+    mean = fitted.posterior.mean(("chain", "draw"))
+    coordinates = jnp.asarray(mean["coordinates"].transpose("target", "domain", "coordinate").values)
+    by_name = mean["base_effect"].transpose("target", "domain", "base").values
+    base, domain = np.maximum(grouped.bases, 0).transpose(2, 0, 1)
+    effect = np.nan_to_num(by_name[:, domain, base]) * np.asarray(grouped.rows.base_mask)
+    noise = NoiseDraw(*(jnp.asarray(mean[name].values) for name in NOISE), df=jnp.full(len(TARGETS), jnp.inf))
+
+    def expectation(coordinates: Array, effect: Array, noise: NoiseDraw) -> Array:
+        expected = model.expected(coordinates, grouped.rows.point, fitted.reference)
+        return expected + base_deviation(effect, noise, grouped.rows)
+
+    expected = jax.jit(expectation)(coordinates, jnp.asarray(effect), noise)
+    found = np.empty(len(table))
+    real = grouped.row_index >= 0
+    found[grouped.row_index[real]] = np.asarray(grouped.rows.loss - expected)[real]
+    return found
+
+
+def in_sample(fitted: Fit) -> Iterator[str]:
+    """Lines of the table of residuals."""
+    table, away = fitted.table, residuals(fitted)
+    kinds = {"all rows": np.ones(len(table), bool), "ratio below 0.9": table.ratio < 0.9}
+    if (table.lr_anneal > 0).any():
+        kinds["annealed"] = table.lr_anneal > 0
+    if (table.domain_epochs > 1).any():
+        kinds |= {"epochs 1 to 4": (table.domain_epochs > 1) & (table.domain_epochs <= 4)}
+        kinds |= {"epochs above 4": table.domain_epochs > 4}
+    for kind, chosen in kinds.items():
+        for code, target in enumerate(TARGETS):
+            rows = away[chosen & (table.target == code)]
+            yield (
+                f"| {kind} | {target} | {fitted.model.law.name} | {rows.std():.4f} | {rows.mean():+.4f} "
+                f"| {np.median(np.abs(rows)):.4f} | {len(rows)} |"
+            )
+
+
+def foreseen(fitted: Fit, held: Table, name: str) -> Iterator[str]:
+    """Lines of the table of held-out rows."""
+    asked = held if name == "branches" else held.select(held.domain_epochs > MANY)
+    asked = asked.select(asked.lr_anneal > 0) if name == "branches" else asked
+    frame = scored(asked, predict(fitted, told(asked))["predictive"].values)
+    for target, group in frame.groupby("target", sort=False):
+        inside = " | ".join(f"{group[f'in{level}'].mean():.0%}" for level in (50, 80, 90))
+        error = group["error"]
+        yield (
+            f"| {name} | {target} | {fitted.model.law.name} | {np.sqrt((error**2).mean()):.4f} | {error.mean():+.4f} "
+            f"| {group['crps'].mean():.4f} | {inside} | {group['width90'].mean():.3f} | {len(group)} |"
+        )
+
+
+def priors_against(fitted: Fit) -> Iterator[str]:
+    """What the rows made of the population's coordinates that no law without covariates has."""
+    mean, sd = (getattr(fitted.posterior["population"], what)(("chain", "draw")) for what in ("mean", "std"))
+    for place, coordinate in enumerate(fitted.model.law.coordinates):
+        if not any(word in coordinate.name for word in ("anneal", "epochs", "harm", "bend", "inherited")):
+            continue
+        for code, target in enumerate(TARGETS):
+            prior = coordinate.prior(target)  # type: ignore[arg-type]
+            at = {"target": code, "coordinate": place}
+            yield (
+                f"{coordinate.name} {target}: prior {prior.loc:.2f} +- {prior.scale:.2f}, "
+                f"posterior {float(mean.isel(at)):.2f} +- {float(sd.isel(at)):.2f}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", action="append", choices=("annealed", "scarce"))
+    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    settings = SamplerSettings(chains=2, draws=options.draws)
+    sample = ["| rows | target | law | residual sd | mean | median size | n |", "|" + "---|" * 7]
+    held_lines = [
+        "| held out | target | law | rmse | mean error | CRPS | 50 % | 80 % | 90 % | width 90 | n |",
+        "|" + "---|" * 11,
+    ]
+    for question in QUESTIONS:
+        if options.only and question.rows not in options.only:
+            continue
+        table = table_of(options.folder, question.rows)
+        for law in question.laws:
+            began = time.time()
+            if question.name == "in sample":
+                fitted = fit(table, law, method="laplace", seed=options.seed, settings=settings)
+                sample += in_sample(fitted)
+                print("\n".join(priors_against(fitted)))
+            else:
+                out = held_out(table, question.name)
+                fitted = fit(table.select(~out), law, method="laplace", seed=options.seed, settings=settings)
+                held_lines += foreseen(fitted, table.select(out), question.name)
+            print(f"{question.name}, {question.rows}, {law}: {time.time() - began:.0f} s", flush=True)
+    print("\n".join([*sample, "", *held_lines]))
+
+
+if __name__ == "__main__":
+    main()

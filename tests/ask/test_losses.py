@@ -1,0 +1,98 @@
+"""Losses and slopes under a law that looks at learning rates: covariates move along the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayescpt.ask import critical_ratio, predict, ratio_under_budget
+from bayescpt.ask.losses import Losses
+from bayescpt.data import Table
+from bayescpt.fit import Fit, prior_fit
+from bayescpt.schema import TARGETS
+
+N, D = 4e7, 2e9
+RATIO = np.array([[0.0], [0.3], [1.0]])
+
+
+@pytest.fixture(scope="module")
+def trajectory(table: Table, altered: Callable[..., Fit]) -> Fit:
+    frame = table.frame()
+    rated = frame.assign(lr_sum=frame["tokens"] * 3e-10, lr_anneal=0.0)
+    return altered(prior_fit(Table.from_frame(rated), "trajectory", seed=8, draws=40), base_effect=0.0, base_sd=0.0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("stated", [{}, {"lr_anneal": 0.05}])
+def test_a_slope_is_the_change_of_the_loss_along_the_run(
+    trajectory: Fit, target: str, stated: dict[str, float]
+) -> None:
+    step = 1e-3
+    after, before = (
+        Losses(trajectory, "code", N, D * np.exp(sign * step), stated=stated).at(target, RATIO) for sign in (1, -1)
+    )
+    slope = Losses(trajectory, "code", N, D, stated=stated).slope(target, RATIO)
+    assert np.abs(slope).max() > 1e-3
+    np.testing.assert_allclose(slope, (after - before) / (2 * step), rtol=1e-4, atol=1e-7)
+
+
+def test_a_stated_sum_of_learning_rates_grows_with_the_tokens(trajectory: Fit) -> None:
+    as_is = Losses(trajectory, "code", N, D)
+    same = Losses(trajectory, "code", N, D, stated={"lr_sum": 3e-10 * D})
+    np.testing.assert_allclose(same.at("general", RATIO), as_is.at("general", RATIO), rtol=1e-12)
+    np.testing.assert_allclose(same.slope("general", RATIO), as_is.slope("general", RATIO), rtol=1e-5)
+    faster = Losses(trajectory, "code", N, D, stated={"lr_sum": 6e-10 * D})
+    longer = Losses(trajectory, "code", N, 2 * D)
+    np.testing.assert_allclose(faster.at("domain", RATIO), longer.at("domain", RATIO), rtol=1e-12)
+
+
+def test_tokens_of_every_ratio_are_those_of_as_many_questions(trajectory: Fit) -> None:
+    tokens = np.array([[1e8], [1e9], [5e9]])
+    together = Losses(trajectory, "code", N, D).at("domain", RATIO, tokens)
+    for place in range(3):
+        alone = Losses(trajectory, "code", N, float(tokens[place, 0])).at("domain", RATIO[[place]])
+        np.testing.assert_allclose(together[[place]], alone, rtol=1e-12)
+
+
+def test_annealing_makes_room_for_a_larger_ratio(trajectory: Fit) -> None:
+    told = {"lr_anneal": 0.1}
+    for question, rest in ((critical_ratio, ()), (ratio_under_budget, (0.05,))):
+        without, annealed = (
+            question(trajectory, "code", N, D, *rest, stated=stated)["value"].values for stated in (None, told)
+        )
+        assert (annealed >= without - 1e-9).all()
+        assert annealed.mean() > without.mean()
+
+
+def test_points_may_say_how_their_runs_were_trained(trajectory: Fit) -> None:
+    points = pd.DataFrame(
+        {"domain": "code", "size": N, "ratio": 0.5, "tokens": D, "target": "domain", "lr_anneal": [np.nan, 0.0, 0.1]}
+    )
+    losses = predict(trajectory, points)["expected"].values
+    np.testing.assert_array_equal(losses[:, 0], losses[:, 1])
+    np.testing.assert_array_equal(
+        losses[:, [0]], predict(trajectory, points.drop(columns="lr_anneal").head(1))["expected"]
+    )
+    assert (losses[:, 2] < losses[:, 0]).all()
+    with pytest.raises(ValueError, match="lr_anneal must be an annealing area of at least 0, got -1"):
+        predict(trajectory, points.assign(lr_anneal=-1.0))
+
+
+def test_a_saved_fit_keeps_the_learning_rates(trajectory: Fit, tmp_path: Path) -> None:
+    trajectory.save(tmp_path / "fit.nc")
+    again = Fit.load(tmp_path / "fit.nc")
+    assert again.reference == trajectory.reference
+    for target in TARGETS:
+        before, after = (Losses(one, "law", N, D).slope(target, RATIO) for one in (trajectory, again))
+        np.testing.assert_allclose(after, before, rtol=1e-9)
+
+
+def test_a_law_without_covariates_overlooks_such_columns(memory: Fit) -> None:
+    points = pd.DataFrame({"domain": ["code"], "size": N, "ratio": 0.5, "tokens": D, "target": "domain"})
+    plain = predict(memory, points)
+    more = predict(memory, points.assign(lr_anneal=0.1, domain_tokens="many"))
+    np.testing.assert_array_equal(plain["predictive"], more["predictive"])
