@@ -7,7 +7,7 @@ import math
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
-from bayescpt.ask.losses import Losses
+from bayescpt.ask.losses import Losses, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
@@ -40,6 +40,7 @@ def critical_ratio(
         raise ValueError(f"tolerance must be at least 0 nats, got {tolerance}")
     if not multiplier > 0:
         raise ValueError(f"the multiplier lambda must be positive (or infinite), got {multiplier}")
+    refuse_without_share(fit)
     losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss})
     limit = losses.base("general") + tolerance
     weight = 0.0 if math.isinf(multiplier) else 1.0 / multiplier

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -47,6 +48,12 @@ class Losses:
         self._base: dict[Target, Float[np.ndarray, " draw"]] = {
             t: np.full(self.count, v) for t, v in (base_loss or {}).items()
         }
+
+    def stating(self, stated: Mapping[str, Any]) -> Losses:
+        """The same losses where this is said of the run besides."""
+        other = copy(self)
+        other._stated = {**self._stated, **stated}
+        return other
 
     def base(self, target: Target) -> Float[np.ndarray, " draw"]:
         """Loss of the base model on the target's set."""
@@ -103,6 +110,7 @@ class Losses:
 
     def _arguments(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> tuple[dict[str, Array], Point]:
         index = TARGETS.index(target)
+        self._refuse_unknown(target)
         theta = {name: values[index] for name, values in self.draws.theta.items()}
         base = self.base(target) if self.law.needs_base else np.full(self.count, np.nan)
         share = np.broadcast_to(
@@ -116,12 +124,21 @@ class Losses:
             base_loss=jnp.broadcast_to(base, shape),
             base_share=jnp.full(shape, BASE_SHARE[index]),
             base_usual=jnp.broadcast_to(self._usual(target) if self.law.needs_base else base, shape),
-            given={name: self._covariate(name, np.asarray(ratio, float), shape) for name in self.law.covariates},
+            given={
+                name: self._covariate(name, target, np.asarray(ratio, float), shape) for name in self.law.covariates
+            },
         )
         return {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}, point
 
-    def _covariate(self, name: str, ratio: np.ndarray, shape: tuple[int, ...]) -> Array:
-        question = Question(self._fit.table, self._domain, self.size, self.tokens, ratio, self._stated)
+    def _refuse_unknown(self, target: Target) -> None:
+        if not (self._fit.table.target == TARGETS.index(target)).any():
+            raise ValueError(
+                f"the table has no training rows of the target '{target}' (a study from scratch?), so that nothing was "
+                f"learned of that loss: ask for another, or add rows of it and fit again"
+            )
+
+    def _covariate(self, name: str, target: Target, ratio: np.ndarray, shape: tuple[int, ...]) -> Array:
+        question = Question(self._fit.table, self._domain, self.size, self.tokens, ratio, self._stated, target)
         value = COVARIATES[name].asked(question)
         own = value.shape[ratio.ndim :]
         return jnp.broadcast_to(value, (*shape, *own))
@@ -157,3 +174,12 @@ def check_setting(size: float, tokens: float) -> None:
             raise ValueError(
                 f"{name} must be a positive number of {'parameters' if name == 'size' else 'tokens'}, got {value}"
             )
+
+
+def refuse_without_share(fit: Fit) -> None:
+    """Raise ValueError where the law of ``fit`` does not see the ratio."""
+    law = fit.model.law
+    if not law.uses_share:
+        raise ValueError(
+            f"the law '{law.name}' does not see what a model is trained on, so that it has no ratio to give: fit another"
+        )

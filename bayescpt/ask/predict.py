@@ -10,7 +10,7 @@ import xarray as xr
 from bayescpt.ask.losses import Losses
 from bayescpt.fit import Fit
 from bayescpt.model.noise import deviation_scale
-from bayescpt.schema import TARGETS
+from bayescpt.schema import SHARE, TARGETS
 
 POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
 
@@ -47,13 +47,15 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
 
     Args:
         points: columns domain, size, ratio, tokens, target; a domain outside the table is a new one from the
-        population.
+        population. Columns ``share_<source>`` state the mixture, for laws over many sources; without them it follows
+        from the ratio.
 
     Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
     run, with its run offset and residual. Draws share their parameters across points, so differences between points
     are honest.
     """
     check_points(points)
+    shares = {name.removeprefix(SHARE): name for name in map(str, points.columns) if name.startswith(SHARE)}
     count = len(points)
     expected, predictive = np.empty((fit.size, count)), np.empty((fit.size, count))
     places = points.reset_index(drop=True)
@@ -64,7 +66,8 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             index = TARGETS.index(target)
             where = members.index.to_numpy()
             ratio = members["ratio"].to_numpy(dtype=float)
-            mean = losses.at(target, ratio[:, None]).T
+            stated = {source: members[name].to_numpy(dtype=float)[:, None] for source, name in shares.items()}
+            mean = losses.stating({"shares": stated} if shares else {}).at(target, ratio[:, None]).T
             draws = losses.draws
             louder = losses.loudness(target, ratio[:, None]).T
             scale = float(deviation_scale(jnp.asarray(losses.progress)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
-from bayescpt.ask.losses import Losses
+from bayescpt.ask.losses import Losses, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
@@ -34,6 +34,7 @@ def ratio_under_budget(
     """
     if not max_forgetting >= 0:
         raise ValueError(f"max_forgetting must be at least 0, got {max_forgetting}")
+    refuse_without_share(fit)
     losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss})
     base = losses.base("general")
     limit = base * (1 + max_forgetting) if relative else base + max_forgetting

@@ -74,7 +74,7 @@ class Table:
     def __post_init__(self) -> None:
         rows = len(self.loss)
         shape = (len(self.bases), len(self.domains), len(TARGETS))
-        shapes: dict[str, tuple[int, ...]] = dict(base_size=shape[:1], base_losses=shape, base_losses_se=shape)
+        shapes: dict[str, tuple[int, ...]] = {"base_size": shape[:1], "base_losses": shape, "base_losses_se": shape}
         shapes["shares"] = (rows, len(self.sources))
         assert (self.shares is None) == (not self.sources), "shares and names of sources go together"
         for name, array in self._arrays().items():
