@@ -181,5 +181,5 @@ def refuse_without_share(fit: Fit) -> None:
     law = fit.model.law
     if not law.uses_share:
         raise ValueError(
-            f"the law '{law.name}' does not see what a model is trained on, so that it has no ratio to give: fit another"
+            f"the law '{law.name}' does not see what a model is trained on, so it has no ratio to give: fit another"
         )

@@ -22,6 +22,9 @@ OWN = Coordinate(
 )
 
 
+TYPICAL_GAMMA = 0.7
+
+
 def _worth(source: str) -> Coordinate:
     return Coordinate(
         f"worth_{source}",
@@ -39,8 +42,8 @@ def _gamma(source: str) -> Coordinate:
         "log",
         f"log of gamma of {source}: below 0, rare data count for more than their share",
         "own work, wide; fitted values are not published",
-        general=Prior(math.log(0.7), 0.4, 0.3),
-        domain=Prior(math.log(0.7), 0.4, 0.3),
+        general=Prior(math.log(TYPICAL_GAMMA), 0.4, 0.3),
+        domain=Prior(math.log(TYPICAL_GAMMA), 0.4, 0.3),
     )
 
 
@@ -71,9 +74,10 @@ class Additive(OverSources):
     def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
         own, count = jnp.exp(coordinates["log_own"]), len(self.sources)
         worth = {source: jnp.exp(coordinates[f"worth_{source}"]) for source in self.sources}
-        # at an even mix the own source makes up O/(O + n - 1) of the sum; without it the term is (O + n - 1)/(n - 1)
-        # times as large, if the others are worth the same
-        even = jnp.exp(coordinates["log_mixture_gain"]) * max(count - 1, 1) / own
+        # without the own source, others that are worth the same make the term (O + n - 1)/(n - 1) ((n - 1)/n)^gamma
+        # times as large; the leading part of that
+        others = max(count - 1, 1)
+        even = jnp.exp(coordinates["log_mixture_gain"]) * others / own * (count / others) ** TYPICAL_GAMMA
         typical = jnp.mean(jnp.stack(list(worth.values()))) * (count + own - 1)
         found = {"O": own}
         for source in self.sources:

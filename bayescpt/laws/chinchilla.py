@@ -53,7 +53,7 @@ class Allocation(NamedTuple):
 
 
 def allocation(theta: Theta) -> Allocation:
-    """Hoffmann's closed form: G = (alpha A/(beta B))^(1/(alpha + beta)), a = beta/(alpha + beta), b = alpha/(alpha + beta).
+    """Hoffmann's closed form, G = (alpha A/(beta B))^(1/(alpha + beta)), a = beta/(alpha + beta), b = 1 - a.
 
     From dL/dN = dL/dD = 0 on the curve 6 N D = C; of the law with constant exponents. ``theta`` in billions.
     """

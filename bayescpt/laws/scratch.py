@@ -1,7 +1,7 @@
 """Laws of training from scratch: E + A/N^alpha + B/D^beta, and what a kind of them adds for the mixture.
 
 Sizes, tokens and losses of such studies are those of whole trainings, so that the priors of the terms are others than
-for continual pre-training. A law may let its exponents wander with scale (wander.py).
+for continual pre-training.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Scratch(Law):
     """L = E + A/N^alpha + B/D^beta + a mixture term. N and D in billions.
 
     Args:
-        wanders: whether the exponents wander with scale.
+        wanders: whether the exponent of the reducible loss wanders with scale (wander.py).
     """
 
     wanders: bool = False
@@ -99,7 +99,7 @@ class Scratch(Law):
     @property
     def equation(self) -> str:
         form = "L = E + A/N^alpha + B/D^beta" + (f" + {self.terms}" if self.terms else "")
-        return f"{form}, alpha and beta wandering with scale" if self.wanders else form
+        return f"{form}, the exponent of its reducible part wandering with scale" if self.wanders else form
 
     @property
     def params(self) -> tuple[Param, ...]:
@@ -136,21 +136,15 @@ class Scratch(Law):
         B = token_amplitude(jnp.exp(own["log_token_gain"]), beta, reference)
         mixture, even = self.mixture_natural(own)
         loss = jnp.exp(own["log_level"])
-        reducible = A * raised(reference.size, -alpha) + B * raised(reference.tokens, -beta) + even
-        theta = {"E": floor_at_zero(loss - reducible, 0.05 * loss), "A": A, "alpha": alpha, "B": B, "beta": beta}
-        theta |= mixture
-        if self.wanders:
-            theta |= {"size": jnp.asarray(reference.size), "tokens": jnp.asarray(reference.tokens)}
-            theta |= wander.multipliers(own)
-        return theta
+        reducible = A * raised(reference.size, -alpha) + B * raised(reference.tokens, -beta)
+        E = floor_at_zero(loss - reducible - even, 0.05 * loss)
+        theta = {"E": E, "A": A, "alpha": alpha, "B": B, "beta": beta, **mixture}
+        return theta | {"R0": reducible, **wander.multipliers(own)} if self.wanders else theta
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
-        size_term = theta["A"] * raised(point.size, -theta["alpha"])
-        data_term = theta["B"] * raised(point.tokens, -theta["beta"])
-        if self.wanders:
-            size_term *= jnp.exp(-theta["alpha"] * wander.bend(theta, "alpha", point.size, theta["size"]))
-            data_term *= jnp.exp(-theta["beta"] * wander.bend(theta, "beta", point.tokens, theta["tokens"]))
-        return theta["E"] + size_term + data_term + self.mixture(theta, point)
+        reducible = theta["A"] * raised(point.size, -theta["alpha"]) + theta["B"] * raised(point.tokens, -theta["beta"])
+        bent = wander.bent(reducible, theta) if self.wanders else reducible
+        return theta["E"] + bent + self.mixture(theta, point)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(wanders={self.wanders})"

@@ -1,14 +1,17 @@
-"""Exponents that wander with scale: what a power law may do beyond the rows that it was fitted to.
+"""A power law whose exponent wanders with scale: what the form may do beyond the rows that it was fitted to.
 
-A power law fitted over two decades leaves residuals that bend with scale, and its error at the next scale is larger
-than any inside: its form is not exact. Here the exponent of a term is alpha at the reference and alpha a(u) at u e-folds
-from it, with log a a random walk over factors of four in scale, and the term is
+Scaling laws fitted over a few decades leave residuals that bend with scale, and their error at the next scale is larger
+than any inside: the form is not exact. Here the reducible loss R(N, D) = A/N^alpha + B/D^beta is taken to Phi(R) with
 
-    A N^-alpha exp(-alpha int_0^u (a(v) - 1) dv),   u = log(N / reference).
+    d log Phi / d log R = a(c),   Phi(R) = R exp(-g int_0^c (a(v) - 1) dv),   c = log(R0/R)/g,
 
-The exponent stays positive, so that a loss falls in size and tokens whatever the walk; a = 1 is the plain power law. The
-step of the walk is learned from how residuals bend inside the rows, and where there are none the walk goes on freely:
-the interval widens with distance. Between knots a is linear, beyond the last ones constant.
+where R0 is R at the reference point and g = alpha beta/(alpha + beta) its exponent in compute along the compute-optimal
+frontier, so that c counts e-folds of compute. log a is a random walk from a = 1 at the reference, over factors of three
+in compute; between knots a is linear, beyond the last ones constant. Since a > 0, the loss falls in size and tokens
+whatever the walk. a = 1 is the Chinchilla law, a constant a is Skaling (skaling.py).
+
+The step of the walk is learned from how residuals bend inside the rows. Where there are none it goes on freely, so that
+intervals widen with distance.
 """
 
 from __future__ import annotations
@@ -21,79 +24,70 @@ from jaxtyping import Array, Float
 
 from bayescpt.laws.base import Coordinate, Param, Prior, Scalar, Theta
 
-STEP = math.log(4.0)
-"""Distance of knots in e-folds."""
-UP, DOWN = 4, 3
-"""Knots above and below the reference: up to 256 times it and down to a 64th."""
-WALKS = {"size": "alpha", "tokens": "beta"}
-"""What the exponents belong to."""
+STEP = math.log(3.0)
+"""Distance of knots in e-folds of compute."""
+UP, DOWN = 6, 6
+"""Knots above and below the reference: 729 times its compute either way."""
+KNOTS = (*((-1, k) for k in range(DOWN, 0, -1)), *((1, k) for k in range(1, UP + 1)))
+"""Side and distance of all knots but the one at the reference, where a = 1."""
+WAY = {-1: "down", 1: "up"}
 
 OWN = "own work; an exponent fitted a decade away differs by a tenth to a fifth (2404.10102, 2411.12925)"
-WANDER = Coordinate(
-    "log_wander",
-    "log",
-    "standard deviation of the change of a log exponent over a factor of four in scale",
-    OWN,
-    general=Prior(math.log(0.12), 0.5, 0.3),
-    domain=Prior(math.log(0.12), 0.5, 0.3),
-)
-
-
-def _places() -> list[tuple[str, int]]:
-    return [("down", k) for k in range(DOWN, 0, -1)] + [("up", k) for k in range(1, UP + 1)]
-
-
-# the score of a step is standard normal; most of its variance is common to domains, as misfits are
-_SCORE = Prior(0.0, 0.8, 0.6)
+# the score of a step is standard normal; most of its variance is common to domains, as misfits of a form are
+SCORE = Prior(0.0, 0.8, 0.6)
 COORDINATES: tuple[Coordinate, ...] = (
-    WANDER,
+    Coordinate(
+        "log_wander",
+        "log",
+        "standard deviation of the change of the log exponent over a factor of three in compute",
+        OWN,
+        general=Prior(math.log(0.1), 0.5, 0.3),
+        domain=Prior(math.log(0.1), 0.5, 0.3),
+    ),
     *(
         Coordinate(
-            f"{kind}_{way}_{k}",
+            f"step_{WAY[side]}_{k}",
             "-",
-            f"step of the {kind} exponent's walk, {k} knots {way} from the reference, in its standard deviations",
+            f"step of the exponent's walk to the knot {k} {WAY[side]} from the reference, in its standard deviations",
             OWN,
-            general=_SCORE,
-            domain=_SCORE,
+            general=SCORE,
+            domain=SCORE,
         )
-        for kind in WALKS
-        for way, k in _places()
+        for side, k in KNOTS
     ),
 )
 PARAMS: tuple[Param, ...] = (
-    Param("size", "billion parameters", "reference size, where the size exponent is alpha"),
-    Param("tokens", "billion tokens", "reference tokens, where the token exponent is beta"),
+    Param("R0", "nats/token", "reducible loss at the reference, where the exponent is that of the law"),
     *(
-        Param(f"{exponent}_{way}_{k}", "-", f"exponent {4**k} times {way} from the reference, over {exponent}")
-        for exponent in WALKS.values()
-        for way, k in _places()
+        Param(f"a_{WAY[side]}_{k}", "-", f"exponent at 3^{k} times {WAY[side]} in compute, over that at the reference")
+        for side, k in KNOTS
     ),
 )
 
 
 def multipliers(coordinates: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Exponents at the knots over those at the reference, by name: cumulated steps of both walks, both ways."""
-    step = jnp.exp(coordinates[WANDER.name])
+    """Exponents at the knots over that at the reference, by name: the walk, cumulated both ways."""
+    step = jnp.exp(coordinates["log_wander"])
     found = {}
-    for kind, exponent in WALKS.items():
-        for way, count in (("down", DOWN), ("up", UP)):
-            walk = jnp.zeros(())
-            for k in range(1, count + 1):
-                walk = walk + step * coordinates[f"{kind}_{way}_{k}"]
-                found[f"{exponent}_{way}_{k}"] = jnp.exp(walk)
+    for side, count in ((-1, DOWN), (1, UP)):
+        walk = jnp.zeros(())
+        for k in range(1, count + 1):
+            walk = walk + step * coordinates[f"step_{WAY[side]}_{k}"]
+            found[f"a_{WAY[side]}_{k}"] = jnp.exp(walk)
     return found
 
 
-def bend(theta: Theta, exponent: str, scale: Scalar, reference: Scalar) -> Scalar:
-    """``int_0^u (a(v) - 1) dv`` for u = log(scale / reference): by how many e-folds the term is ahead of its power law."""
-    excess = jnp.stack([theta[f"{exponent}_{way}_{k}"] for way, k in _places()]) - 1.0
-    return jnp.sum(excess * hats(jnp.log(scale / reference)))
+def bent(reducible: Scalar, theta: Theta) -> Scalar:
+    """Phi(R), nats per token."""
+    g = theta["alpha"] * theta["beta"] / (theta["alpha"] + theta["beta"])
+    excess = jnp.stack([theta[f"a_{WAY[side]}_{k}"] for side, k in KNOTS]) - 1.0
+    return reducible * jnp.exp(-g * jnp.sum(excess * hats(jnp.log(theta["R0"] / reducible) / g)))
 
 
 def hats(place: Scalar) -> Float[Array, " knot"]:
-    """Integrals from 0 to ``place`` of the piecewise linear basis, down to up without the knot at 0."""
+    """Integrals from 0 to ``place`` e-folds of the piecewise linear basis at ``KNOTS``."""
     z = place / STEP
-    inner = [_risen(z - k) - _risen(jnp.asarray(float(-k))) for k in range(1 - DOWN, UP) if k != 0]
+    inner = [_risen(z - side * k) - _risen(jnp.asarray(-float(side * k))) for side, k in KNOTS[1:-1]]
     return STEP * jnp.stack([-_ramped(-z - DOWN), *inner, _ramped(z - UP)])
 
 
