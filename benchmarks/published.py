@@ -8,8 +8,10 @@ row of target ``domain``, and its own share of the stream the ratio. Sets:
 
 - ``dmsl_slimpajama``: mixtures of seven sources; fitted up to 680M parameters, the 937M runs predicted. The last
   checkpoint that is listed twice and the first one of every run, which lies in the warm-up, are left out.
-- ``gadre_overtraining``: fitted below 1B parameters, the runs of 1.3B and 6.7B predicted.
-- ``loss_to_loss``: fitted below the top isoFLOP, that one predicted.
+- ``gadre_overtraining``: fitted below 1B parameters, the runs of 1.3B and 6.7B predicted; a fit for each of eight
+  validation sets, whose noise differs twentyfold, with the three training corpora as its domains.
+- ``loss_to_loss``: fitted below the top isoFLOP, that one predicted; a fit for each of eight validation corpora with six
+  training corpora as its domains.
 - ``chinchilla_epoch``: mean and sd of A, B, E, alpha and beta against the published bootstrap, without the five points
   that it leaves out; ``chinchilla_epoch_all`` with them.
 
@@ -24,7 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,10 +59,16 @@ DISTANCES = (0.0, 1.0, 3.0, 10.0, np.inf)
 
 @dataclass(frozen=True)
 class Case:
-    """Rows to fit, and rows to predict, which may be none."""
+    """Rows to fit, and rows to predict, which may be none. Each value of the column ``part`` is a fit of its own."""
 
     kept: pd.DataFrame
     held: pd.DataFrame
+
+    def parts(self) -> Iterator[Case]:
+        """A case for every fit."""
+        for part in self.kept["part"].unique():
+            kept, held = (rows[rows["part"] == part].drop(columns="part") for rows in (self.kept, self.held))
+            yield Case(kept.reset_index(drop=True), held.reset_index(drop=True))
 
 
 def dmsl_slimpajama(folder: Path) -> Case:
@@ -75,7 +83,7 @@ def dmsl_slimpajama(folder: Path) -> Case:
         ]
         part["domain"], part["ratio"] = domain, read[f"weight_{domain}"] if domain in SOURCES else 0.0
         parts.append(part.assign(**{SHARE + source: read[f"weight_{source}"] for source in SOURCES}))
-    rows = pd.concat(parts, ignore_index=True).dropna()
+    rows = pd.concat(parts, ignore_index=True).dropna().assign(part="all")
     return _split(rows, rows["size"] > 680e6)
 
 
@@ -83,7 +91,7 @@ def gadre_overtraining(folder: Path) -> Case:
     """Three training corpora by eight validation sets."""
     read = pd.read_csv(folder / "gadre_overtraining" / "gadre_overtraining.csv")
     rows = read.rename(columns={"N_no_embed": "size", "D": "tokens"})[["size", "tokens", "loss"]]
-    rows["domain"] = read["train_dataset"] + ":" + read["val_set"]
+    rows["domain"], rows["part"] = read["train_dataset"] + ":" + read["val_set"], read["val_set"]
     rows["run"], rows["ratio"] = read["name"] + ":" + rows["domain"], 1.0
     return _split(rows, rows["size"] > 1e9)
 
@@ -94,7 +102,7 @@ def loss_to_loss(folder: Path) -> Case:
     parts = []
     for column in [name for name in read if name.startswith("loss_")]:
         part = read.rename(columns={"N": "size", "D": "tokens", column: "loss"})[["size", "tokens", "loss", "iso_flop"]]
-        part["domain"] = read["train_data"] + ":" + column.removeprefix("loss_")
+        part["domain"], part["part"] = read["train_data"] + ":" + column.removeprefix("loss_"), column
         part["run"], part["ratio"] = read["id"] + ":" + part["domain"], 1.0
         parts.append(part)
     rows = pd.concat(parts, ignore_index=True)
@@ -108,15 +116,15 @@ def chinchilla_epoch(folder: Path, outliers: bool) -> Case:
     read = read if outliers else read[~read["outlier_excluded_by_epoch"]]
     rows = pd.DataFrame({"size": [float(f"{size:.3g}") for size in read["N"]], "tokens": read["D"].to_numpy()})
     rows["loss"], rows["ratio"], rows["domain"] = read["loss"].to_numpy(), 1.0, "text"
-    rows["run"] = [f"run-{i}" for i in range(len(rows))]
+    rows["run"], rows["part"] = [f"run-{i}" for i in range(len(rows))], "all"
     return _split(rows, pd.Series(np.zeros(len(rows), bool)))
 
 
 def _split(rows: pd.DataFrame, held: pd.Series) -> Case:
     rows = rows.assign(target=DOMAIN)
     kept, far = rows[~held], rows[held].copy()
-    most = (kept["size"] * kept["tokens"]).groupby(kept["domain"]).max()
-    far["distance"] = far["size"] * far["tokens"] / most.reindex(far["domain"]).to_numpy()
+    most = (kept["size"].astype(float) * kept["tokens"]).groupby(kept["domain"]).max()
+    far["distance"] = far["size"].astype(float) * far["tokens"] / most.reindex(far["domain"]).to_numpy()
     return Case(kept.reset_index(drop=True), far.reset_index(drop=True))
 
 
@@ -177,17 +185,21 @@ def parameters(found: Fit) -> dict[str, tuple[float, float]]:
 def study(name: str, model: str, options: argparse.Namespace) -> dict[str, Any]:
     """One model on one set."""
     began = time.time()
-    case = SETS[name].case(options.folder)
-    found = fits(case, model, options)
     result: dict[str, Any] = {"set": name, "model": model, "method": options.method}
-    result["failed"] = sorted({check.name for one in found for check in one.checks if not check.passed})
-    if len(case.held):
-        points = case.held[[*POINT, *(column for column in case.held if column.startswith(SHARE))]]
-        draws = np.concatenate([predict(one, points)["predictive"].to_numpy() for one in found])
-        result["rows"] = scored(case.held, draws).to_dict(orient="list")
-    else:
-        result["parameters"] = parameters(found[0])
-    return result | {"seconds": time.time() - began}
+    failed: set[str] = set()
+    rows = []
+    for case in SETS[name].case(options.folder).parts():
+        found = fits(case, model, options)
+        failed |= {check.name for one in found for check in one.checks if not check.passed}
+        if len(case.held):
+            points = case.held[[*POINT, *(column for column in case.held if column.startswith(SHARE))]]
+            draws = np.concatenate([predict(one, points)["predictive"].to_numpy() for one in found])
+            rows.append(scored(case.held, draws))
+        else:
+            result["parameters"] = parameters(found[0])
+    if rows:
+        result["rows"] = pd.concat(rows).to_dict(orient="list")
+    return result | {"failed": sorted(failed), "seconds": time.time() - began}
 
 
 def report(results: list[dict[str, Any]]) -> str:
