@@ -51,6 +51,17 @@ COLUMNS: tuple[Column, ...] = (
     Column("domain_epochs", "number", False, "epochs", "how often the domain corpus was repeated", lower=0),
 )
 
+SHARE = "share_"
+"""Optional columns ``share_<source>``: realised shares of all sources of the stream, together 1. All rows or none."""
+TWO_SOURCES: tuple[str, ...] = ("general", "domain")
+"""The sources of a stream whose shares are not told apart: r is the domain's, 1 - r the general one's."""
+
+
+def share_column(source: str) -> Column:
+    """The column that holds the shares of one source."""
+    return Column(f"{SHARE}{source}", "number", False, "-", f"realised share of {source} in the stream", 0, 1)
+
+
 REQUIRED: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.required)
 KEY: tuple[str, ...] = ("run", "tokens", "target")
 """No two rows may agree in all of these."""

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
-from bayescpt.ask.losses import Losses
+from bayescpt.ask.losses import Losses, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
@@ -36,7 +36,7 @@ def critical_ratio(
        default, F is the general loss itself; the paper's lambda lies between 100 and 7000, which is nearly the same.
        A law with one maximum in T has T0(r) <= T exactly where its slope at T is not positive.
 
-    ``stated`` says of the run what the law looks at besides, by name (model/covariates.py).
+    ``stated`` says of the run what the law looks at besides, by name (model/covariates).
 
     Under a law that cannot rise the second condition always holds, and the answer is the first one's: attribute
     ``note`` says so.
@@ -45,6 +45,7 @@ def critical_ratio(
         raise ValueError(f"tolerance must be at least 0 nats, got {tolerance}")
     if not multiplier > 0:
         raise ValueError(f"the multiplier lambda must be positive (or infinite), got {multiplier}")
+    refuse_without_share(fit)
     losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss}, stated)
     limit = losses.base("general") + tolerance
     weight = 0.0 if math.isinf(multiplier) else 1.0 / multiplier

@@ -43,7 +43,7 @@ def ratio_under_limited_data(
         domain_tokens: D_d, tokens of the domain corpus.
         tokens: D, all sources together.
         base_loss: domain loss of the base in nats per token, where the table has none or the base is another.
-        stated: what the law looks at besides, by name (model/covariates.py).
+        stated: what the law looks at besides, by name (model/covariates).
 
     Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`: ``value``; ``every``, the optimum sits
     at the boundary r = 1, all of the run domain data; ``none``, it sits at the smallest ratio searched, 1/128.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -54,6 +55,12 @@ class Losses:
         self._base: dict[Target, Float[np.ndarray, " draw"]] = {
             t: np.full(self.count, v) for t, v in (base_loss or {}).items()
         }
+
+    def stating(self, stated: Mapping[str, Any]) -> Losses:
+        """The same losses where this is said of the run besides."""
+        other = copy(self)
+        other._stated = {**self._stated, **stated}
+        return other
 
     def base(self, target: Target) -> Float[np.ndarray, " draw"]:
         """Loss of the base model on the target's set."""
@@ -125,7 +132,9 @@ class Losses:
         Covariates move with the tokens. For a law that can rise, what it misses bends its curve too.
         """
         theta, point = self._arguments(target, ratio, tokens)
-        rates = {name: self._covariate(name, ratio, tokens, point.size.shape, True) for name in self.law.covariates}
+        rates = {
+            name: self._covariate(name, target, ratio, tokens, point.size.shape, True) for name in self.law.covariates
+        }
         by_law = np.asarray(_slope(self.law, theta, point, rates))
         return by_law + self._missed_slope(target, ratio, tokens) if self.law.can_rise else by_law
 
@@ -150,6 +159,7 @@ class Losses:
         self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None = None
     ) -> tuple[dict[str, Array], Point]:
         index = TARGETS.index(target)
+        self._refuse_unknown(target)
         theta = {name: values[index] for name, values in self.draws.theta.items()}
         base = self.base(target) if self.law.needs_base else np.full(self.count, np.nan)
         share = np.broadcast_to(
@@ -163,17 +173,24 @@ class Losses:
             base_loss=jnp.broadcast_to(base, shape),
             base_share=jnp.full(shape, BASE_SHARE[index]),
             base_usual=jnp.broadcast_to(self._usual(target) if self.law.needs_base else base, shape),
-            given={name: self._covariate(name, ratio, tokens, shape) for name in self.law.covariates},
+            given={name: self._covariate(name, target, ratio, tokens, shape) for name in self.law.covariates},
         )
         return {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}, point
 
+    def _refuse_unknown(self, target: Target) -> None:
+        if not (self._fit.table.target == TARGETS.index(target)).any():
+            raise ValueError(
+                f"the table has no training rows of the target '{target}' (a study from scratch?), so that nothing was "
+                f"learned of that loss: ask for another, or add rows of it and fit again"
+            )
+
     def _covariate(
-        self, name: str, ratio: Any, tokens: Any, shape: tuple[int, ...], along: bool = False
+        self, name: str, target: Target, ratio: Any, tokens: Any, shape: tuple[int, ...], along: bool = False
     ) -> Float[Array, "*grid_and_own"]:
         """A covariate at the ratios, or its derivative by log tokens along the run."""
         ratio = np.asarray(ratio, float)
         tokens = self.tokens if tokens is None else tokens
-        question = Question(self._fit.table, self._domain, self.size, tokens, ratio, self._stated)
+        question = Question(self._fit.table, self._domain, self.size, tokens, ratio, self._stated, target)
         covariate = COVARIATES[name]
         value = covariate.along(question) if along else covariate.asked(question)
         own = value.shape[ratio.ndim :]
@@ -214,3 +231,12 @@ def check_setting(size: float, tokens: float) -> None:
             raise ValueError(
                 f"{name} must be a positive number of {'parameters' if name == 'size' else 'tokens'}, got {value}"
             )
+
+
+def refuse_without_share(fit: Fit) -> None:
+    """Raise ValueError where the law of ``fit`` does not see the ratio."""
+    law = fit.model.law
+    if not law.uses_share:
+        raise ValueError(
+            f"the law '{law.name}' does not see what a model is trained on, so it has no ratio to give: fit another"
+        )

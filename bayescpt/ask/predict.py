@@ -11,7 +11,7 @@ from bayescpt.ask.losses import Losses
 from bayescpt.fit import Fit
 from bayescpt.model.covariates import statements_of
 from bayescpt.model.noise import deviation_scale
-from bayescpt.schema import TARGETS
+from bayescpt.schema import SHARE, TARGETS
 
 POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
 
@@ -48,18 +48,20 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
 
     Args:
         points: columns domain, size, ratio, tokens, target; a domain outside the table is a new one from the
-            population. Where the law has covariates, what may be stated of them (model/covariates.py) is taken from
-            columns of that name; a missing value states nothing.
+            population. Where the law has covariates, what may be stated of them (model/covariates) is taken from
+            columns of that name; a missing value states nothing. Columns ``share_<source>`` state the mixture, for
+            laws over many sources; without them it follows from the ratio.
 
     Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
     run, with its run offset and residual. Draws share their parameters across points, so differences between points
     are honest.
     """
     check_points(points)
+    shares = {name.removeprefix(SHARE): name for name in map(str, points.columns) if name.startswith(SHARE)}
     count = len(points)
     expected, predictive = np.empty((fit.size, count)), np.empty((fit.size, count))
     places = points.reset_index(drop=True)
-    told = [name for name in statements_of(fit.model.law) if name in points]
+    told = [name for name in statements_of(fit.model.law) if name in points and name != "shares"]
     keys = ["domain", "size", "tokens", *told]
     for (domain, size, tokens, *values), group in places.groupby(keys, sort=False, dropna=False):
         stated = {name: value for name, value in zip(told, values, strict=True) if not pd.isna(value)}
@@ -70,7 +72,8 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             index = TARGETS.index(target)
             where = members.index.to_numpy()
             ratio = members["ratio"].to_numpy(dtype=float)
-            mean = losses.at(target, ratio[:, None]).T
+            mixture = {source: members[name].to_numpy(dtype=float)[:, None] for source, name in shares.items()}
+            mean = losses.stating({**stated, "shares": mixture} if shares else stated).at(target, ratio[:, None]).T
             draws = losses.draws
             louder = losses.loudness(target, ratio[:, None]).T
             scale = float(deviation_scale(jnp.asarray(losses.progress)))

@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
-from bayescpt.ask.losses import Losses
+from bayescpt.ask.losses import Losses, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
@@ -32,13 +32,14 @@ def ratio_under_budget(
         size, tokens: parameters N and CPT tokens D.
         max_forgetting: eps in nats per token, or T as a fraction.
         base_loss: L_g0 in nats per token, where the table has none or the base is another.
-        stated: what the law looks at besides, by name (model/covariates.py).
+        stated: what the law looks at besides, by name (model/covariates).
 
     Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`. Raises ValueError on impossible
     settings.
     """
     if not max_forgetting >= 0:
         raise ValueError(f"max_forgetting must be at least 0, got {max_forgetting}")
+    refuse_without_share(fit)
     losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss}, stated)
     base = losses.base("general")
     limit = base * (1 + max_forgetting) if relative else base + max_forgetting

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayescpt.data.cells import Cells, Mask, Sheet
 from bayescpt.data.faults import SHOWN, Fault, row_list
-from bayescpt.schema import REQUIRED, TARGETS
+from bayescpt.schema import REQUIRED, SHARE, TARGETS
 
 _TYPE_WORDS = {"text": "text", "number": "a number", "integer": "a whole number of at most 64 bits"}
 _TYPE_HELP = {
@@ -41,7 +41,7 @@ def no_rows(sheet: Sheet) -> Iterator[Fault]:
 def wrong_types(sheet: Sheet) -> Iterator[Fault]:
     for name, cells in sheet.cells.items():
         kind = cells.column.kind
-        wrong = cells.wrong & ~sheet.is_base if name == "ratio" else cells.wrong
+        wrong = cells.wrong & ~sheet.is_base if name in sheet.stream_columns else cells.wrong
         yield from _cell_fault("wrong_type", cells, wrong, f"be {_TYPE_WORDS[kind]}", _TYPE_HELP[kind])
 
 
@@ -63,7 +63,7 @@ def not_finite(sheet: Sheet) -> Iterator[Fault]:
     for name, cells in sheet.cells.items():
         if cells.column.kind == "number":
             bad = ~cells.finite & ~cells.wrong
-            if name == "ratio":
+            if name in sheet.stream_columns:
                 bad &= ~sheet.is_base
             if not cells.column.required:
                 bad &= ~cells.missing
@@ -77,7 +77,7 @@ def out_of_bounds(sheet: Sheet) -> Iterator[Fault]:
         if cells.column.kind == "text":
             continue
         outside = cells.finite & ~cells.inside
-        if name == "ratio":
+        if name in sheet.stream_columns:
             outside &= ~sheet.is_base
         column = cells.column
         unit = "" if column.unit == "-" else f" {column.unit}"
@@ -95,6 +95,17 @@ def unknown_targets(sheet: Sheet) -> Iterator[Fault]:
         expected = f"be {' or '.join(TARGETS)}"
         help_ = "say which validation set the loss was measured on"
         yield from _cell_fault("unknown_target", cells, unknown, expected, help_)
+
+
+def unnamed_sources(sheet: Sheet) -> Iterator[Fault]:
+    for name in sheet.names:
+        source = name.removeprefix(SHARE)
+        if name.startswith(SHARE) and (not source.strip() or source != source.strip() or "/" in source):
+            message = (
+                f"expected a column {SHARE}<source> to name its source without blanks at its ends and without '/', got "
+                f"{name!r}; rename the column"
+            )
+            yield Fault("unnamed_source", message, name)
 
 
 def partly_missing(sheet: Sheet) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from bayescpt.schema import COLUMNS, TARGETS, Column
+from bayescpt.schema import COLUMNS, SHARE, TARGETS, Column, share_column
 
 Mask: TypeAlias = Bool[np.ndarray, " row"]
 
@@ -70,7 +70,8 @@ class Sheet:
 
     Args:
         rows: number of data rows.
-        cells: the contract's columns by name; one that is optional and blank throughout counts as absent.
+        cells: the contract's columns by name, shares of sources among them; one that is optional and blank throughout
+            counts as absent.
         absent: required columns that the frame lacks.
         repeated: columns of the contract that occur more than once; none of their copies is in ``cells``.
         names: all column names of the frame, as text.
@@ -108,7 +109,18 @@ class Sheet:
     def unused(self) -> tuple[str, ...]:
         """Columns that the contract does not know, in the order of the frame."""
         known = {column.name for column in COLUMNS}
-        return tuple(dict.fromkeys(name for name in self.names if name not in known))
+        return tuple(dict.fromkeys(name for name in self.names if name not in known and not name.startswith(SHARE)))
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Sources whose shares the frame tells, sorted."""
+        return tuple(sorted(name.removeprefix(SHARE) for name in self.cells if name.startswith(SHARE)))
+
+    @cached_property
+    def stream_columns(self) -> tuple[str, ...]:
+        """Columns that describe what was trained on; a base has seen no stream, so its cells are ignored."""
+        shares = tuple(SHARE + source for source in self.sources)
+        return ("ratio", *shares) if "ratio" in self.cells else shares
 
     @cached_property
     def base_ids(self) -> np.ndarray:
@@ -141,7 +153,8 @@ def sheet_of(frame: pd.DataFrame) -> Sheet:
     names = tuple(str(name) for name in frame.columns)
     cells: dict[str, Cells] = {}
     absent, repeated = [], []
-    for column in COLUMNS:
+    shares = sorted({name for name in names if name.startswith(SHARE)})
+    for column in (*COLUMNS, *(share_column(name.removeprefix(SHARE)) for name in shares)):
         places = [i for i, name in enumerate(names) if name == column.name]
         if not places:
             absent += [column.name] if column.required else []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from bayescpt.data import cell_rules, row_rules
+from bayescpt.data import cell_rules, row_rules, share_rules
 from bayescpt.data.cells import Sheet, sheet_of
 from bayescpt.data.faults import Fault
 
@@ -15,6 +15,7 @@ Rule = Callable[[Sheet], Iterator[Fault]]
 RULES: tuple[Rule, ...] = (
     cell_rules.missing_columns,
     cell_rules.repeated_columns,
+    cell_rules.unnamed_sources,
     cell_rules.no_rows,
     cell_rules.wrong_types,
     cell_rules.empty_ids,
@@ -26,6 +27,8 @@ RULES: tuple[Rule, ...] = (
     row_rules.duplicate_keys,
     row_rules.changing_runs,
     row_rules.moving_ratios,
+    share_rules.share_sums,
+    share_rules.share_conflicts,
     row_rules.contradicting_checkpoints,
     row_rules.changing_bases,
     row_rules.conflicting_base_losses,

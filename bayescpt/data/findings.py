@@ -13,7 +13,7 @@ import numpy as np
 from bayescpt.data.faults import abbreviated
 from bayescpt.data.runs import SAME_RATIO, Run, distinct
 from bayescpt.data.table import Table
-from bayescpt.schema import TARGETS
+from bayescpt.schema import GENERAL, TARGETS
 
 EARLY = 0.02
 """A first checkpoint later than this fraction of a run misses the bend after the start."""
@@ -25,6 +25,8 @@ SAME_LR = 0.01
 """Peak learning rates that differ by no more than this fraction count as one."""
 SAME_DECAY = 0.05
 """Final learning rates, as fractions of the peak, that differ by no more than this come from one schedule."""
+SAME_SHARE = 0.01
+"""Mixtures whose shares differ by no more than this count as one."""
 SMALLEST = 1000.0
 """Fewer parameters or tokens than this are more likely billions that were not written out."""
 
@@ -132,7 +134,31 @@ def base_losses(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
         yield Finding("some_base_rows_missing", Level.REVIEW, message)
 
 
+def no_general_rows(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
+    if not (table.target == TARGETS.index(GENERAL)).any():
+        message = (
+            "No training rows of the target 'general', as in a study from scratch: nothing is learned of forgetting, "
+            "and no ratio can be weighed against it."
+        )
+        yield Finding("no_general_rows", Level.FAIL, message)
+
+
+def few_mixtures(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
+    if table.shares is None:
+        return
+    mixtures = len(np.unique(np.round(table.shares / SAME_SHARE), axis=0))
+    wanted = 3 * (len(table.sources) + 1)
+    if mixtures < wanted:
+        message = (
+            f"{mixtures} mixtures of {len(table.sources)} sources: a law with parameters for every source wants about "
+            f"{wanted}, three times the sources and one (2602.12237); beyond these mixtures it rests on its priors."
+        )
+        yield Finding("few_mixtures", Level.REVIEW, message)
+
+
 def late_checkpoints(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
+    if not (table.target == TARGETS.index(GENERAL)).any():
+        return
     late = [run for run in runs if run.first > EARLY * run.last]
     if late:
         first = min(run.first / run.last for run in runs)
@@ -263,6 +289,8 @@ FINDINGS: tuple[Callable[[Table, tuple[Run, ...]], Iterator[Finding]], ...] = (
     ratio_range,
     ratio_tied_to_size,
     base_losses,
+    no_general_rows,
+    few_mixtures,
     late_checkpoints,
     repeated_seeds,
     learning_rates,

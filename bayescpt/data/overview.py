@@ -8,6 +8,7 @@ from typing import Any
 from bayescpt.data.findings import FINDINGS, Finding
 from bayescpt.data.runs import SAME_RATIO, Run, distinct, runs_of
 from bayescpt.data.table import Table
+from bayescpt.schema import SHARE
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,10 @@ def overview(table: Table) -> Overview:
         sizes=tuple(sorted({run.size for run in runs})),
         ratios=distinct((run.ratio for run in runs), SAME_RATIO),
         domains=tuple(_counts(table, name, runs) for name in trained),
-        given=tuple(name for name in optional if getattr(table, name) is not None),
+        given=(
+            *(name for name in optional if getattr(table, name) is not None),
+            *(SHARE + source for source in table.sources),
+        ),
         unused=table.unused,
         findings=tuple(finding for rule in FINDINGS for finding in rule(table, runs)),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bayescpt.data.faults import Fault, TableError, row_list
-from bayescpt.schema import COLUMNS
+from bayescpt.schema import COLUMNS, SHARE
 
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -77,6 +77,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         )
         raise TableError([Fault("ragged_row", message, rows=ragged)], source=str(path))
     kinds = {column.name: column.kind for column in COLUMNS}
+    kinds |= {name: "number" for name in header if name.startswith(SHARE)}
     series = [_column([record[i] for record in body], kinds.get(name, "text")) for i, name in enumerate(header)]
     frame = pd.concat(series, axis=1) if series else pd.DataFrame()
     frame.columns = pd.Index(header)

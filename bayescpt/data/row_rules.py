@@ -9,7 +9,7 @@ import numpy as np
 
 from bayescpt.data.cells import Mask, Sheet
 from bayescpt.data.faults import Fault, abbreviated, row_list
-from bayescpt.schema import CONSTANT_IN_RUN, KEY, TARGETS
+from bayescpt.schema import CONSTANT_IN_RUN, DOMAIN, KEY, TARGETS
 
 RATIO_DRIFT = 0.02
 """How far the realised ratio may lie from its last value near the end of a run; sampling noise in a realised
@@ -20,7 +20,8 @@ SAME_CHECKPOINT = 1e-6
 """Relative difference above which two rows of one checkpoint contradict each other."""
 BASE_AGREEMENT = 1e-4
 """Nats per token within which repeated evaluations of one base agree: the noise of parallel arithmetic."""
-CHECKPOINT_COLUMNS = ("ratio", "flops", "lr", "lr_sum", "lr_anneal", "domain_epochs")
+CHECKPOINT_COLUMNS = ("flops", "lr", "lr_sum", "lr_anneal", "domain_epochs")
+"""What a checkpoint has one value of, besides what was trained on."""
 
 
 def duplicate_keys(sheet: Sheet) -> Iterator[Fault]:
@@ -47,10 +48,15 @@ def changing_runs(sheet: Sheet) -> Iterator[Fault]:
 
 
 def moving_ratios(sheet: Sheet) -> Iterator[Fault]:
-    rows = sheet.usable("run", "ratio", "tokens") & sheet.is_training
+    for name in sheet.stream_columns:
+        yield from _moving(sheet, name)
+
+
+def _moving(sheet: Sheet, name: str) -> Iterator[Fault]:
+    rows = sheet.usable("run", name, "tokens") & sheet.is_training
     parts, odd = [], []
     for (run,), places in _groups(sheet, ("run",), rows).items():
-        tokens, ratio = sheet.cells["tokens"].values[places], sheet.cells["ratio"].values[places]
+        tokens, ratio = sheet.cells["tokens"].values[places], sheet.cells[name].values[places]
         last = ratio[np.argmax(tokens)]
         away = np.abs(ratio - last) > RATIO_DRIFT / np.sqrt(tokens / tokens.max()) + ROW_TOKENS / tokens
         if away.any():
@@ -59,17 +65,15 @@ def moving_ratios(sheet: Sheet) -> Iterator[Fault]:
             parts.append(f"run {run!r} ends at {last:g} but has {ratio[first]:g} in row {places[first] + 1}")
     if parts:
         message = (
-            "expected a ratio that one run keeps, within what realised counting explains "
-            f"({RATIO_DRIFT:g} near the "
-            f"end), got {abbreviated(parts, 'runs')}; a run whose mixture changes on the way has no "
-            "single ratio, "
+            f"expected a {name} that one run keeps, within what realised counting explains ({RATIO_DRIFT:g} near the "
+            f"end), got {abbreviated(parts, 'runs')}; a run whose mixture changes on the way has no single {name}, "
             "so leave it out or split it into runs with bases of their own"
         )
-        yield Fault("ratio_moves", message, "ratio", _numbers(odd))
+        yield Fault("ratio_moves", message, name, _numbers(odd))
 
 
 def contradicting_checkpoints(sheet: Sheet) -> Iterator[Fault]:
-    for name in CHECKPOINT_COLUMNS:
+    for name in (*sheet.stream_columns, *CHECKPOINT_COLUMNS):
         if name not in sheet.cells:
             continue
         values = sheet.cells[name].values
@@ -134,11 +138,10 @@ def unmeasured_targets(sheet: Sheet) -> Iterator[Fault]:
         return
     targets = sheet.cells["target"].values
     never = [t for t in TARGETS if not (training & (targets == t)).any() and not doubtful.any()]
-    for target in never:
+    if DOMAIN in never:
         message = (
-            f"expected training rows of both targets, got none of {target!r}; measure the {target} loss "
-            "at the "
-            "checkpoints too, no ratio can be weighed without it"
+            f"expected training rows of the target {DOMAIN!r}, got none; measure the loss on the domain's validation "
+            "set at the checkpoints too"
         )
         yield Fault("target_unmeasured", message, "target")
     if "domain" not in sheet.cells:

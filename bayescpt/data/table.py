@@ -19,7 +19,7 @@ from bayescpt.data.checks import validate_sheet
 from bayescpt.data.faults import TableError
 from bayescpt.data.read import read_frame
 from bayescpt.data.row_rules import base_groups
-from bayescpt.schema import COLUMNS, DOMAIN, TARGETS
+from bayescpt.schema import COLUMNS, DOMAIN, SHARE, TARGETS
 
 DOMAIN_CODE = TARGETS.index(DOMAIN)
 COVARIATES = ("loss_se", "flops", "lr", "lr_sum", "lr_anneal", "domain_epochs")
@@ -40,6 +40,8 @@ class Table:
         loss: nats per token.
         base_size: parameters of each base.
         base_losses, base_losses_se: nats per token at tokens = 0, NaN where unknown.
+        sources: names of the sources of the stream, sorted; empty where their shares are not told.
+        shares: realised share of each of them in the stream, together 1; None where they are not told.
         loss_se, flops, lr, lr_sum, lr_anneal, domain_epochs, seed: as in the contract, or None if not given.
         unused: columns of the source outside the contract.
     """
@@ -65,12 +67,16 @@ class Table:
     lr_anneal: Float[np.ndarray, " row"] | None = None
     domain_epochs: Float[np.ndarray, " row"] | None = None
     seed: Int[np.ndarray, " row"] | None = None
+    shares: Float[np.ndarray, "row source"] | None = None
+    sources: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rows = len(self.loss)
         shape = (len(self.bases), len(self.domains), len(TARGETS))
-        shapes = {"base_size": shape[:1], "base_losses": shape, "base_losses_se": shape}
+        shapes: dict[str, tuple[int, ...]] = {"base_size": shape[:1], "base_losses": shape, "base_losses_se": shape}
+        shapes["shares"] = (rows, len(self.sources))
+        assert (self.shares is None) == (not self.sources), "shares and names of sources go together"
         for name, array in self._arrays().items():
             assert array.shape == shapes.get(name, (rows,)), f"{name} has shape {array.shape}"
             view = array.view()
@@ -190,7 +196,11 @@ class Table:
                 frame[name] = np.concatenate([mine, of_base])
         if self.seed is not None:
             frame["seed"] = pd.Series([*self.seed.tolist(), *[pd.NA] * len(known)], dtype="Int64")
-        return frame[[column.name for column in COLUMNS if column.name in frame.columns]]
+        frame = frame[[column.name for column in COLUMNS if column.name in frame.columns]].copy()
+        if self.shares is not None:
+            for source, own in zip(self.sources, self.shares.T, strict=True):
+                frame[SHARE + source] = np.concatenate([own, blank])
+        return frame
 
     def _base_runs(self) -> dict[tuple[int, int], str]:
         """A run id for the rows of each base on each domain that no training run has."""
@@ -226,6 +236,8 @@ def _from_sheet(sheet: Sheet) -> Table:
         for name in (*COVARIATES, "seed")
         if name in column and not sheet.cells[name].missing[rows].any()
     }
+    sources = tuple(source for source in sheet.sources if not sheet.cells[SHARE + source].missing[rows].any())
+    shares = np.stack([column[SHARE + source][rows] for source in sources], axis=1) if sources else None
     return Table(
         domains=domains,
         runs=runs,
@@ -237,6 +249,8 @@ def _from_sheet(sheet: Sheet) -> Table:
         base_size=base_size,
         base_losses=base_losses,
         base_losses_se=base_losses_se,
+        shares=shares,
+        sources=sources,
         unused=sheet.unused,
         **{name: column[name][rows].astype(np.float64) for name in ("size", "tokens", "ratio", "loss")},
         **optional,

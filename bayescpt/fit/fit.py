@@ -201,13 +201,15 @@ class Fit:
                 raise ValueError(
                     f"{path} was fitted with the {part} '{tree.attrs[part]}'; known are {', '.join(known)}"
                 )
-        model = Model(LAWS[tree.attrs["law"]], HIERARCHIES[tree.attrs["pooling"]], NOISES[tree.attrs["noise"]])
-        if tree.attrs["model"] != model.describe():
-            raise ValueError(f"{path} was fitted with another version of this model: fit the rows again")
         columns = tree["rows"].to_dataset()
         table = Table.from_frame(pd.DataFrame({str(name): values.values for name, values in columns.data_vars.items()}))
         if table.digest != tree.attrs["digest"]:
             raise ValueError(f"{path}: its rows do not match the digest they were fitted under; the file was changed")
+        model = Model(LAWS[tree.attrs["law"]], HIERARCHIES[tree.attrs["pooling"]], NOISES[tree.attrs["noise"]]).on(
+            table
+        )
+        if tree.attrs["model"] != model.describe():
+            raise ValueError(f"{path} was fitted with another version of this model: fit the rows again")
         del tree["rows"]
         return cls(
             model=model,

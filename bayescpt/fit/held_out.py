@@ -29,6 +29,7 @@ def hold_out(
 
     Raises ValueError where the rows cannot carry the law or cannot be held out that way.
     """
+    model = model.on(table)
     sampler = Sampler(model, settings)
     failed = 0
 

@@ -84,8 +84,8 @@ def fit(
     check_method(method)
     settings = settings or SamplerSettings()
     if method == LAPLACE:
-        return _laplace_fit(table, model_of(law, pooling, noise), seed, settings.chains * settings.draws)
-    sampler = sampler or Sampler(model_of(law, pooling, noise), settings)
+        return _laplace_fit(table, model_of(law, pooling, noise).on(table), seed, settings.chains * settings.draws)
+    sampler = sampler or Sampler(model_of(law, pooling, noise).on(table), settings)
     model = sampler.model
     layout, reference = _grouped(table, model), reference_of(table)
     samples = sampler.run(layout.rows, reference, jax.random.key(seed))
@@ -114,7 +114,7 @@ def prior_fit(
     draws: int = 500,
 ) -> Fit:
     """Draws of the prior on the design of ``table``, typed as a fit: what the model believes before the losses."""
-    model = model_of(law, pooling, noise)
+    model = model_of(law, pooling, noise).on(table)
     layout, reference = _grouped(table, model), reference_of(table)
     sites = _prior_sites(model, layout.rows, reference, draws, jax.random.key(seed))
     tree = tree_of(model, table, layout, reference, {name: np.asarray(v)[None] for name, v in sites.items()}, {})

@@ -8,16 +8,30 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 
+from bayescpt.laws.additive import Additive  # noqa: E402
 from bayescpt.laws.anchored import Anchored  # noqa: E402
 from bayescpt.laws.base import BILLION, Coordinate, Law, Param, Point, Prior, Reference  # noqa: E402
+from bayescpt.laws.chinchilla import Chinchilla  # noqa: E402
 from bayescpt.laws.dcpt import DCPT  # noqa: E402
 from bayescpt.laws.memory import Memory  # noqa: E402
+from bayescpt.laws.mixing import Mixing  # noqa: E402
 from bayescpt.laws.repetition import Repeated  # noqa: E402
 from bayescpt.laws.rivals import RIVALS  # noqa: E402
+from bayescpt.laws.skaling import Skaling  # noqa: E402
 from bayescpt.laws.trajectory import Trajectory  # noqa: E402
 from bayescpt.laws.two_term import TwoTerm  # noqa: E402
 
-ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), TwoTerm(), Trajectory(), Repeated(), *RIVALS)
+SCRATCH: tuple[Law, ...] = (
+    Chinchilla(),
+    Chinchilla(wanders=True),
+    Skaling(),
+    Mixing(),
+    Mixing(wanders=True),
+    Additive(),
+    Additive(wanders=True),
+)
+"""Of training from scratch."""
+ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), TwoTerm(), Trajectory(), Repeated(), *RIVALS, *SCRATCH)
 LAWS: dict[str, Law] = {law.name: law for law in ALL}
 
 __all__ = [
@@ -25,13 +39,18 @@ __all__ = [
     "BILLION",
     "DCPT",
     "LAWS",
+    "SCRATCH",
+    "Additive",
+    "Chinchilla",
     "Coordinate",
     "Law",
     "Memory",
+    "Mixing",
     "Param",
     "Point",
     "Prior",
     "Reference",
     "Repeated",
+    "Skaling",
     "Trajectory",
 ]

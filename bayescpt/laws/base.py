@@ -94,22 +94,51 @@ class Coordinate:
 
 
 class Law(ABC):
-    """A scaling law of the loss of one target in size, tokens and share. Subclasses are final and hold no state."""
+    """A scaling law of the loss of one target in size, tokens and share.
 
-    name: ClassVar[str]
+    Subclasses are final and immutable. Those with parameters for every source of a stream differ by their sources and
+    compare by value, since a law is an argument of compiled functions.
+    """
+
     reference: ClassVar[str]
-    equation: ClassVar[str]
-    params: ClassVar[tuple[Param, ...]]
-    coordinates: ClassVar[tuple[Coordinate, ...]]
     needs_base: ClassVar[bool]
     """whether the law starts at the base's loss, so that every row needs it"""
     can_rise: ClassVar[bool]
     """whether the loss can rise along a run: without that there is no turning point"""
+    from_scratch: ClassVar[bool] = False
+    """whether it is a law of whole trainings, which start above the loss of any base"""
+    uses_share: ClassVar[bool] = True
+    """whether the law sees what is trained on: without that no ratio can be asked for"""
+    falls_in_share: ClassVar[bool] = True
+    """whether more of its own corpus never raises a loss, by construction"""
     covariates: ClassVar[tuple[str, ...]] = ()
-    """what the law needs of every point besides size, tokens, share and base: names of model/covariates.py"""
+    """what the law needs of every point besides size, tokens, share and base: names of model/covariates"""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As it is called on the command line."""
+
+    @property
+    @abstractmethod
+    def equation(self) -> str:
+        """The loss as a formula."""
+
+    @property
+    @abstractmethod
+    def params(self) -> tuple[Param, ...]:
+        """The natural parameters."""
+
+    @property
+    @abstractmethod
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """What is sampled, in this order."""
 
     def on(self, sources: tuple[str, ...]) -> Law:
-        """The law for mixtures of these sources: itself, unless it has parameters for each of them."""
+        """The law for mixtures of these sources: itself, unless it has parameters for each of them.
+
+        Without sources it is the law for streams of two, the general corpus and the domain.
+        """
         return self
 
     @abstractmethod

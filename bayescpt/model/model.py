@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from bayescpt.data.table import Table
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.hierarchy import Hierarchy, PartialPooling, Population
 from bayescpt.model.layout import BASE_SHARE, Rows
@@ -25,6 +26,10 @@ class Model:
     law: Law
     hierarchy: Hierarchy = field(default_factory=PartialPooling)
     noise: Noise = NOISES["student"]
+
+    def on(self, table: Table) -> Model:
+        """The model with its law bound to the sources of ``table``."""
+        return replace(self, law=self.law.on(table.sources))
 
     def __call__(
         self, rows: Rows, reference: Reference, whitening: Whitening | None = None, observed: bool = True

@@ -182,8 +182,13 @@ def test_no_training_rows(sound: Sound) -> None:
 
 def test_target_never_measured(sound: Sound) -> None:
     frame = sound()
-    frame = frame[(frame["target"] == "domain") | (frame["tokens"] == 0)]
+    frame = frame[(frame["target"] == "general") | (frame["tokens"] == 0)]
     assert found(frame) == {("target_unmeasured", "target", ())}
+
+
+def test_a_study_from_scratch_has_no_general_rows(sound: Sound) -> None:
+    frame = sound()
+    assert found(frame[(frame["target"] == "domain") & (frame["tokens"] > 0)]) == set()
 
 
 def test_target_never_measured_in_one_domain(sound: Sound) -> None:

@@ -32,7 +32,7 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
 
     def loss(coordinates, size, tokens, share, base_loss, base_share, reference):  # type: ignore[no-untyped-def]
         theta = law.natural(coordinates, reference, base_share)
-        given = given_at(law, tokens, reference)
+        given = given_at(law, tokens, share, base_share, reference)
         return law.loss(theta, Point(size, tokens, share, base_loss, base_share, USUAL * base_loss, given))
 
     def over(function):  # type: ignore[no-untyped-def]
@@ -42,13 +42,21 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
     return {"loss": over(loss), "gradient": over(jax.value_and_grad(loss, argnums=(0, 1, 2, 3)))}
 
 
+GIVEN = {
+    # streams of two sources, general and domain; the target's own is told by its share in the base's training
+    "shares": lambda share, base_share: jnp.stack(
+        [jnp.where(base_share == 1, share, 1 - share), jnp.where(base_share == 1, 1 - share, share)]
+    ),
+    "own_source": lambda share, base_share: jnp.stack([base_share, 1 - base_share]),
+}
+"""Covariates at a point, from the share of the target's own corpus there and in the base's training."""
 USUAL = 1.05
 """What a base usually scores, over its own loss."""
 TINY = Reference(size=2.4e-4, tokens=6.5e-5, tokens_min=4.1e-6, lr_sum=0.08)
 """Of a study with tiny proxies; what the laws promise holds at any reference."""
 
 
-def given_at(law: Law, tokens, reference: Reference) -> dict[str, jax.Array]:  # type: ignore[no-untyped-def]
+def given_at(law: Law, tokens, share, base_share, reference: Reference) -> dict[str, jax.Array]:  # type: ignore[no-untyped-def]
     """What a law asks for besides, along a run: S1 at a constant rate, some annealing, a corpus that is read often.
 
     S2 and epochs level off, as they do in studies: longer runs anneal for longer at a part of S1 that falls, and are
@@ -60,7 +68,9 @@ def given_at(law: Law, tokens, reference: Reference) -> dict[str, jax.Array]:  #
         "lr_anneal": 0.1 * reference.lr_sum * along / (1 + along),
         "domain_epochs": 6.0 * along / (1 + along),
     }
-    return {name: jnp.asarray(path[name]) for name in law.covariates}
+    return {
+        name: jnp.asarray(path[name]) if name in path else GIVEN[name](share, base_share) for name in law.covariates
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -104,9 +114,9 @@ class Subject:
         value, gradient = compiled(self.law)["gradient"](*arguments)
         return np.asarray(value), Gradient(*map(np.asarray, gradient))
 
-    def given(self, tokens) -> dict[str, jax.Array]:  # type: ignore[no-untyped-def]
-        """What the law asks for besides after so many tokens (billions)."""
-        return given_at(self.law, tokens, self.reference)
+    def given(self, tokens, share=0.5) -> dict[str, jax.Array]:  # type: ignore[no-untyped-def]
+        """What the law asks for besides after so many tokens (billions) at this share of the target's own corpus."""
+        return given_at(self.law, tokens, jnp.asarray(float(share)), jnp.asarray(self.base_share), self.reference)
 
     def natural(self, coordinates: np.ndarray) -> dict[str, np.ndarray]:
         """Natural parameters by name, each (draw,)."""

@@ -60,7 +60,7 @@ def test_prior_losses_are_losses_of_language_models(subject: Subject, design: De
     impossible, risen = _shares(replace(subject, reference=design.reference), design)
     if subject.target == GENERAL:
         assert impossible < 0.01
-        assert risen < 0.05
+        assert risen < 0.05 or subject.law.from_scratch
     else:
         # the widest priors belong to the domains, which differ most: 2 % holds for both targets together
         assert impossible < 0.025
