@@ -11,10 +11,11 @@ jax.config.update("jax_enable_x64", True)
 from bayescpt.laws.anchored import Anchored  # noqa: E402
 from bayescpt.laws.base import BILLION, Coordinate, Law, Param, Point, Prior, Reference  # noqa: E402
 from bayescpt.laws.dcpt import DCPT  # noqa: E402
+from bayescpt.laws.dcpt_cross import CROSS  # noqa: E402
 from bayescpt.laws.memory import Memory  # noqa: E402
 from bayescpt.laws.rivals import RIVALS  # noqa: E402
 
-ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), *RIVALS)
+ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), *CROSS, *RIVALS)
 LAWS: dict[str, Law] = {law.name: law for law in ALL}
 
 __all__ = [
