@@ -36,7 +36,7 @@ from bayescpt.fit import Sampler, SamplerSettings
 from bayescpt.fit.run import model_of
 from bayescpt.laws import LAWS
 from bayescpt.model.hierarchy import HIERARCHIES
-from bayescpt.model.layout import layout_of, reference_of
+from bayescpt.model.layout import reference_of
 from bayescpt.model.noise import NOISES
 
 SIZES = (1e5, 6e5)
@@ -76,7 +76,7 @@ def replicate(job: tuple[str, int]) -> dict[str, Any]:
     began = time.time()
     model = model_of(*name.split("/"))
     table = design()
-    layout, reference = layout_of(table, model.law, model.hierarchy.groups(table)), reference_of(table)
+    layout, reference = model.layout(table), reference_of(table)
     simulated = trace(seed(model, jax.random.key(number))).get_trace(layout.rows, reference, observed=False)
     rows = layout.rows._replace(loss=jnp.where(layout.rows.mask, simulated["loss"]["value"], 1.0))
     sampler = _SAMPLERS.setdefault(name, Sampler(model, SETTINGS))

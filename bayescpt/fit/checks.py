@@ -16,6 +16,8 @@ CHECKED = (
     "coordinates",
     "population",
     "spread",
+    "loading",
+    "learnability",
     "base_sd",
     "run_sd",
     "noise_sd",

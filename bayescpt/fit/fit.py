@@ -135,6 +135,7 @@ class Fit:
             return chosen.transpose("target", "sample", "coordinate").values
         posterior = self.posterior.stack(sample=("chain", "draw"))
         sites = {name: jnp.asarray(posterior[name].transpose("sample", ...).values) for name in hierarchy.sites}
+        sites = hierarchy.newcomer(sites, self.rng("new domain's population", domain))
 
         def one(sites: dict[str, Array], score: Array) -> Array:
             population = hierarchy.population(law, sites, 1)

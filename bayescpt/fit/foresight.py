@@ -32,9 +32,8 @@ def run_densities(fit: Fit, held: Table) -> Float[np.ndarray, "draw run"]:
         mine = held.domain == code
         if not mine.any():
             continue
-        layout = layout_of(
-            held.select(mine), fit.model.law, np.zeros(len(held.domains), np.int64), False, fit.reference
-        )
+        one = np.zeros(len(held.domains), np.int64)
+        layout = layout_of(held.select(mine), fit.model.law, one, reference=fit.reference, known=fit.table)
         draws = fit.draws(domain)
         names = [held.bases[base] for base, _ in layout.bases[0] if base >= 0]
         effect = _effects(fit, draws, domain, names, held)

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.optim import Adam
 
-from bayescpt.laws import Law, Reference
-from bayescpt.model.hierarchy import Moments, constants_of
+from bayescpt.laws import Reference
 from bayescpt.model.layout import Rows
 from bayescpt.model.model import Model, ends_of
 from bayescpt.model.noise import (
@@ -31,6 +30,7 @@ from bayescpt.model.noise import (
     kernel_of,
     loudness_of,
 )
+from bayescpt.model.population import Moments
 from bayescpt.model.whiten import Whitening, unwhitened
 from bayescpt.schema import TARGETS
 
@@ -48,8 +48,8 @@ class Mode(NamedTuple):
     """values of the population and of the noise"""
     latent: Float[Array, "target group latent"]
     whitening: Whitening
-    population_root: Float[Array, "target coordinate coordinate"]
-    """Cholesky factor of the population mean's covariance, where the hierarchy has one"""
+    roots: dict[str, Array]
+    """Cholesky factors of the covariances of the population's sites, as the hierarchy has them"""
 
 
 class Levels(NamedTuple):
@@ -157,10 +157,8 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         own = alike_inverse / noise.base_sd[:, :, None, None] ** 2
         precision = precision.at[..., count:first, count:first].set(own).at[..., first:, first:].set(own)
         kernel = kernel_of(noise, rows)
-        of_group = rows._replace(
-            base=jnp.broadcast_to(rows.base, (targets, *rows.base.shape)),
-            base_root=jnp.broadcast_to(rows.base_root, (targets, *rows.base_root.shape)),
-        )
+        shared = {name: getattr(rows, name) for name in ("base", "base_root", "traits", "trait_se")}
+        of_group = rows._replace(**{name: jnp.broadcast_to(v, (targets, *v.shape)) for name, v in shared.items()})
         return _Group(of_group, kernel, inverse_ends(kernel)[0], loudness_of(noise, rows), loc, precision)
 
     def noise_penalty(levels: Levels, residual: Array, effect: Array, covariance: Array) -> Array:
@@ -183,10 +181,8 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         group = of_population(sites, levels.draw())
         latent, precision = batched(latent, group)
         covariance = jnp.linalg.inv(precision + group.precision)
-        root = hierarchy.population(law, sites, groups).root
-        spread = jnp.sqrt(jnp.sum(root**2, -1))
-        own = Moments(latent[..., :count], covariance[..., :count, :count], spread)
-        sites = hierarchy.maximised(law, own)
+        own = Moments(latent[..., :count], covariance[..., :count, :count], sites)
+        sites = hierarchy.maximised(law, rows, own)
         residual = rows.loss - jax.vmap(jax.vmap(mean))(latent, group)
         of_bases = covariance[..., count:, count:]
         slope = jax.grad(noise_penalty)
@@ -197,7 +193,7 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         moved, _ = jax.lax.scan(descend, optimiser.init(levels), None, length=NOISE_STEPS)
         return (sites, optimiser.get_params(moved), latent, precision), None
 
-    sites, levels = hierarchy.maximised(law, None), first_levels(model.noise, targets, groups)
+    sites, levels = hierarchy.maximised(law, rows, None), first_levels(model.noise, targets, groups)
     group = of_population(sites, levels.draw())
     begin = (sites, levels, group.loc, jnp.zeros_like(group.precision))
     (sites, levels, latent, precision), _ = jax.lax.scan(em, begin, None, length=OUTER)
@@ -206,21 +202,10 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     covariance = jnp.linalg.inv(precision + group.precision)
     follow = covariance[..., :count] @ group.precision[..., :count, :count]
     whitening = Whitening(latent, jnp.linalg.cholesky(covariance), group.loc[..., :count], follow)
-    return Mode(sites | noise_sites(model.noise, noise), latent, whitening, population_root(law, group, follow))
-
-
-def population_root(law: Law, group: _Group, follow: Array) -> Array:
-    """Root of the covariance of the population's mean once the groups' coordinates are integrated out.
-
-    A group whose coordinates follow the mean by F says (I - F)' P of it, with P the prior precision around the mean.
-    """
-    count = len(law.coordinates)
-    prior = group.precision[:, :, :count, :count]
-    told = prior - prior @ follow[:, :, :count]
-    held = 1 / constants_of(law).scale ** 2
-    precision = told.sum(1) + held[:, :, None] * jnp.eye(count)
-    precision = 0.5 * (precision + jnp.swapaxes(precision, -1, -2))
-    return jnp.linalg.cholesky(jnp.linalg.inv(precision))
+    # a group whose coordinates follow their mean by F says P (I - F) of it, with P the prior precision around the mean
+    prior = group.precision[..., :count, :count]
+    roots = hierarchy.roots(law, rows, sites, prior - prior @ follow[..., :count, :])
+    return Mode(sites | noise_sites(model.noise, noise), latent, whitening, roots)
 
 
 def first_levels(noise: Noise, targets: int, groups: int) -> Levels:
@@ -271,18 +256,16 @@ def _typical(of_groups: Float[Array, "target group"]) -> Float[Array, " target"]
 
 @partial(jax.jit, static_argnames=("model", "draws"))
 def mode_draws(model: Model, mode: Mode, key: PRNGKeyArray, draws: int) -> dict[str, Array]:
-    """Draws of all sites around the mode: the population's mean where it has one, then the latent vectors given it."""
-    targets, groups, width = mode.latent.shape
-    count = len(model.law.coordinates)
+    """Draws of all sites around the mode: those of the population that it moves, then the latent vectors given them."""
+    groups = mode.latent.shape[1]
+    law, hierarchy = model.law, model.hierarchy
+    count = len(law.coordinates)
     population_key, white_key = jax.random.split(key)
     sites = {name: jnp.broadcast_to(value, (draws, *value.shape)) for name, value in mode.sites.items()}
-    mean = jnp.broadcast_to(mode.whitening.mean, (draws, targets, groups, count))
-    if "population" in sites:
-        score = jax.random.normal(population_key, (draws, targets, count))
-        moved = jnp.einsum("tij,dtj->dti", mode.population_root, score)
-        sites["population"] += moved
-        mean += moved[:, :, None]
-    white = jax.random.normal(white_key, (draws, targets, groups, width))
+    sites |= hierarchy.around(mode.sites, mode.roots, population_key, draws)
+    own = {name: sites[name] for name in hierarchy.sites}
+    mean = jax.vmap(lambda one: hierarchy.population(law, one, groups).mean, axis_size=draws)(own)
+    white = jax.random.normal(white_key, (draws, *mode.latent.shape))
     latent = jax.vmap(unwhitened, in_axes=(0, 0, None))(white, mean, mode.whitening)
     sites["coordinates"] = latent[..., :count]
     sites["base_effect"] = ends_of(latent[..., count:], (width - count) // 2)

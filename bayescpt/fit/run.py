@@ -20,10 +20,11 @@ from bayescpt.fit.laplace import laplace, mode_draws
 from bayescpt.fit.sample import Sampler, SamplerSettings
 from bayescpt.fit.tree import DIMS, tree_of
 from bayescpt.laws import LAWS, Law, Reference
-from bayescpt.model.hierarchy import HIERARCHIES, Hierarchy
-from bayescpt.model.layout import Layout, Rows, layout_of, reference_of
+from bayescpt.model.hierarchy import HIERARCHIES
+from bayescpt.model.layout import Rows, reference_of
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES, Noise
+from bayescpt.model.population import Hierarchy
 
 DEFAULT_LAW, DEFAULT_POOLING, DEFAULT_NOISE = "memory", "partial", "student"
 
@@ -87,7 +88,7 @@ def fit(
         return _laplace_fit(table, model_of(law, pooling, noise).on(table), seed, settings.chains * settings.draws)
     sampler = sampler or Sampler(model_of(law, pooling, noise).on(table), settings)
     model = sampler.model
-    layout, reference = _grouped(table, model), reference_of(table)
+    layout, reference = model.layout(table), reference_of(table)
     samples = sampler.run(layout.rows, reference, jax.random.key(seed))
     tree = tree_of(model, table, layout, reference, samples.sites, samples.stats)
     tree.attrs["sampler"] = json.dumps(vars(sampler.settings))
@@ -96,7 +97,7 @@ def fit(
 
 
 def _laplace_fit(table: Table, model: Model, seed: int, draws: int) -> Fit:
-    layout, reference = _grouped(table, model), reference_of(table)
+    layout, reference = model.layout(table), reference_of(table)
     mode = laplace(model, layout.rows, reference)
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(mode)):
         raise ValueError("no mode with a finite curvature was found on these rows: sample instead (--method nuts)")
@@ -115,14 +116,10 @@ def prior_fit(
 ) -> Fit:
     """Draws of the prior on the design of ``table``, typed as a fit: what the model believes before the losses."""
     model = model_of(law, pooling, noise).on(table)
-    layout, reference = _grouped(table, model), reference_of(table)
+    layout, reference = model.layout(table), reference_of(table)
     sites = _prior_sites(model, layout.rows, reference, draws, jax.random.key(seed))
     tree = tree_of(model, table, layout, reference, {name: np.asarray(v)[None] for name, v in sites.items()}, {})
     return Fit(model=model, table=table, reference=reference, tree=tree, checks=(), seed=seed, method=PRIOR)
-
-
-def _grouped(table: Table, model: Model) -> Layout:
-    return layout_of(table, model.law, model.hierarchy.groups(table))
 
 
 @partial(jax.jit, static_argnames=("model", "draws"))

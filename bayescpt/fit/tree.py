@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
+from bayescpt.data.learnability import TRAITS
 from bayescpt.data.table import Table
 from bayescpt.laws import Reference
 from bayescpt.model.layout import Layout, Rows
@@ -25,6 +26,8 @@ DIMS = {
     "population": ["target", "coordinate"],
     "spread": ["target", "coordinate"],
     "correlation_root": ["target", "coordinate", "coordinate_of"],
+    "loading": ["target", "coordinate", "trait"],
+    "learnability": ["domain", "trait"],
     "base_effect": ["target", "domain", "base", "end"],
     "base_sd": ["target"],
     "run_sd": ["target"],
@@ -90,6 +93,7 @@ def tree_of(
         "run": [table.runs[code] for code in kept],
         "coordinate": [c.name for c in model.law.coordinates],
         "coordinate_of": [c.name for c in model.law.coordinates],
+        "trait": list(TRAITS),
         "row_number": np.arange(len(table)),
     }
     groups = {

@@ -13,6 +13,7 @@ from bayescpt.laws.anchored import Anchored  # noqa: E402
 from bayescpt.laws.base import BILLION, Coordinate, Law, Param, Point, Prior, Reference  # noqa: E402
 from bayescpt.laws.chinchilla import Chinchilla  # noqa: E402
 from bayescpt.laws.dcpt import DCPT  # noqa: E402
+from bayescpt.laws.dcpt_cross import CROSS  # noqa: E402
 from bayescpt.laws.memory import Memory  # noqa: E402
 from bayescpt.laws.mixing import Mixing  # noqa: E402
 from bayescpt.laws.repetition import Repeated  # noqa: E402
@@ -31,7 +32,17 @@ SCRATCH: tuple[Law, ...] = (
     Additive(wanders=True),
 )
 """Of training from scratch."""
-ALL: tuple[Law, ...] = (Memory(), DCPT(), Anchored(), TwoTerm(), Trajectory(), Repeated(), *RIVALS, *SCRATCH)
+ALL: tuple[Law, ...] = (
+    Memory(),
+    DCPT(),
+    Anchored(),
+    TwoTerm(),
+    Trajectory(),
+    Repeated(),
+    *CROSS,
+    *RIVALS,
+    *SCRATCH,
+)
 LAWS: dict[str, Law] = {law.name: law for law in ALL}
 
 __all__ = [

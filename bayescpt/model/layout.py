@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from bayescpt.data.learnability import traits_of
 from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
 from bayescpt.model.base import usual_losses
@@ -46,6 +47,10 @@ class Rows(NamedTuple):
     """places that hold a base with rows of that target"""
     base_root: Float[Array, "group base base"]
     """Cholesky factor of how alike the law's misfit is at those bases"""
+    traits: Float[Array, "group trait"]
+    """early statistics of the group in units of their spread over domains, 0 where unknown; none where not asked for"""
+    trait_se: Float[Array, "group trait"]
+    """their standard errors, infinite where unknown"""
 
 
 class Layout(NamedTuple):
@@ -101,6 +106,8 @@ def layout_of(
     group: Int[np.ndarray, " domain"] | None = None,
     use_se: bool = False,
     reference: Reference | None = None,
+    early: bool = False,
+    known: Table | None = None,
 ) -> Layout:
     """Group the rows of ``table`` for ``law``.
 
@@ -108,6 +115,8 @@ def layout_of(
         group: group of every domain; each is one of its own by default.
         use_se: whether the table's standard errors are to be counted as noise of single rows.
         reference: of the table that a law was fitted on, where it is another.
+        early: whether the early statistics of the domains are to be worked out, every domain being a group.
+        known: the table that a law was fitted on, where it is another: covariates of a domain are those known from it.
 
     Raises ValueError where the law starts at the base's loss and a row has none, or needs a column that is not given.
     """
@@ -150,7 +159,7 @@ def layout_of(
         base_loss=column(table.base_loss, 1.0),
         base_share=jnp.broadcast_to(BASE_SHARE[:, None, None, None], shape),
         base_usual=column(usual_losses(table)[table.base, table.domain, table.target], 1.0),
-        given={name: spread(values) for name, values in covariates_of(table, law).items()},
+        given={name: spread(values) for name, values in covariates_of(table, law, known).items()},
     )
     before = np.concatenate([table.tokens[:1], table.tokens[:-1]])
     gap = np.where(checkpoint > 0, np.log(table.tokens / np.where(checkpoint > 0, before, table.tokens)), 0.0)
@@ -165,8 +174,18 @@ def layout_of(
         base=jnp.asarray(base),
         base_mask=jnp.asarray(base_mask),
         base_root=jnp.asarray(_base_roots(table, bases)),
+        **_traits(table, groups, early),
     )
     return Layout(rows=grouped, row_index=index, runs=runs, bases=bases, group=group)
+
+
+def _traits(table: Table, groups: int, early: bool) -> dict[str, Array]:
+    """Early statistics and their errors, as the fields of :class:`Rows`."""
+    if not early:
+        return {name: jnp.zeros((groups, 0)) for name in ("traits", "trait_se")}
+    assert groups == len(table.domains), "early statistics are those of single domains"
+    value, se = traits_of(table)
+    return {"traits": jnp.asarray(np.nan_to_num(value)), "trait_se": jnp.asarray(np.nan_to_num(se, nan=np.inf))}
 
 
 def _bases(

@@ -12,9 +12,10 @@ from jaxtyping import Array, Float
 
 from bayescpt.data.table import Table
 from bayescpt.laws import Law, Point, Reference
-from bayescpt.model.hierarchy import Hierarchy, PartialPooling, Population
-from bayescpt.model.layout import BASE_SHARE, Rows
+from bayescpt.model.hierarchy import PartialPooling
+from bayescpt.model.layout import BASE_SHARE, Layout, Rows, layout_of
 from bayescpt.model.noise import NOISES, Noise, NoiseDraw, RunDistribution, loudness_of
+from bayescpt.model.population import Hierarchy, Population
 from bayescpt.model.whiten import Whitening, sample_whitened
 from bayescpt.schema import TARGETS
 
@@ -40,7 +41,7 @@ class Model:
         """
         groups, bases = rows.base_root.shape[:2]
         noise = self.noise.sample(groups)
-        population = self.hierarchy.sample(self.law, groups)
+        population = self.hierarchy.sample(self.law, rows)
         prior = latent_prior(population, noise.base_sd, rows.base_root)
         if whitening is None:
             latent = numpyro.sample("latent", prior.to_event(2))
@@ -51,6 +52,13 @@ class Model:
         effect = numpyro.deterministic("base_effect", ends_of(latent[..., count:], bases))
         losses = self.likelihood(coordinates, effect, noise, rows, reference)
         numpyro.sample("loss", losses.to_event(3), obs=rows.loss if observed else None)
+
+    def layout(self, table: Table) -> Layout:
+        """The rows of ``table`` grouped as the program needs them.
+
+        Raises ValueError where the rows cannot carry the law.
+        """
+        return layout_of(table, self.law, self.hierarchy.groups(table), early=self.hierarchy.early)
 
     def likelihood(
         self,

@@ -16,18 +16,27 @@ from bayescpt.data.table import Table
 from bayescpt.laws import Law
 from bayescpt.model.covariates.base import Covariate, Question
 from bayescpt.model.covariates.epochs import DomainEpochs
+from bayescpt.model.covariates.learnability import Learnability, LearnabilityBend
 from bayescpt.model.covariates.rates import LrAnneal, LrSum
 from bayescpt.model.covariates.shares import OwnSource, Shares
 from bayescpt.schema import TWO_SOURCES
 
 __all__ = ["ALL", "COVARIATES", "Covariate", "Question", "covariates_of", "refuse_statements", "statements_of"]
 
-ALL: tuple[Covariate, ...] = (DomainEpochs(), LrSum(), LrAnneal(), Shares(), OwnSource())
+ALL: tuple[Covariate, ...] = (
+    DomainEpochs(),
+    LrSum(),
+    LrAnneal(),
+    Shares(),
+    OwnSource(),
+    Learnability(),
+    LearnabilityBend(),
+)
 COVARIATES: dict[str, Covariate] = {covariate.name: covariate for covariate in ALL}
 
 
-def covariates_of(table: Table, law: Law) -> dict[str, Float[np.ndarray, " row *own"]]:
-    """What ``law`` needs of the training rows of ``table``, by name.
+def covariates_of(table: Table, law: Law, known: Table | None = None) -> dict[str, Float[np.ndarray, " row *own"]]:
+    """What ``law`` needs of the rows of ``table``, by name; ``known`` is the table it was fitted on, if another.
 
     Raises ValueError naming everything that the table does not give, and where the law is for other sources.
     """
@@ -39,7 +48,8 @@ def covariates_of(table: Table, law: Law) -> dict[str, Float[np.ndarray, " row *
     found, faults = {}, []
     for name in law.covariates:
         try:
-            found[name] = COVARIATES[name].of_rows(table)
+            covariate = COVARIATES[name]
+            found[name] = covariate.of_rows(table) if known is None else covariate.foreseen(table, known)
         except ValueError as error:
             faults.append(str(error))
     if faults:

@@ -40,6 +40,10 @@ class Covariate(ABC):
     def of_rows(self, table: Table) -> Float[np.ndarray, " row *own"]:
         """Values of the training rows. Raises ValueError where the table does not give them."""
 
+    def foreseen(self, table: Table, known: Table) -> Float[np.ndarray, " row *own"]:
+        """Values of rows that a law was not fitted on; what they say of a domain is known from ``known`` alone."""
+        return self.of_rows(table)
+
     @abstractmethod
     def asked(self, question: Question) -> Float[np.ndarray, "*grid *own"]:
         """Values at the ratios of a question; without a statement of the user, of a run as the table's were."""

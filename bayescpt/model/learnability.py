@@ -1,0 +1,166 @@
+"""Pooling with learnability: what a domain shows in the first percents of a run shifts all of its coordinates."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from bayescpt.data.learnability import TRAITS
+from bayescpt.laws import Law
+from bayescpt.model.layout import Rows
+from bayescpt.model.population import (
+    SPREAD_SD,
+    Hierarchy,
+    Moments,
+    Population,
+    PriorConstants,
+    Told,
+    constants_of,
+    diagonal,
+    moved,
+    root_of,
+)
+
+LOADING = 0.5
+"""Prior standard deviation of a loading over the prior's spread. Six to eight domains cannot say which of dozens of
+coordinates follow which statistic: shrunk like this, three statistics explain 43 % of a domain's variance a priori."""
+
+
+class Learnability(Hierarchy):
+    """Coordinate k of a domain ~ N(mu_k + V_k . z, spread_k), with z the domain's learnability, shared by both targets.
+
+    z ~ N(0, 1), and the domain's early statistics (data/learnability.py: log loss at the start, early fall of its own
+    loss, early rise of the general loss, in units of their spread over domains) are z with their own standard errors.
+    A domain without a statistic has that z from its prior, narrowed by its rows; one never seen is a draw from the
+    population. V ~ N(0, 0.5 spread), and the spread that is left is smaller by as much as V explains a priori, so that
+    domains differ as under partial pooling.
+
+    The statistics are functions of early rows that are in the likelihood too. They are read as covariates: the model is
+    of the losses given the statistics, as an analysis of covariance conditions on a baseline. What a row says of its
+    own domain counts in full either way; what the statistics add is how far the coordinates of a domain lie from the
+    mean, and that is learned from the domains with whole runs, whose few early rows hardly matter. For a domain with
+    early rows only, the same error sits in the statistic and in the rows: z is shrunk by its error, and V leaves a
+    spread that is wider than it. The clean alternative is `correlated`, where nothing but the likelihood tells of a
+    domain; it has to find 78 correlations a target from the rows, and rows of 2.5 % of a run say of most coordinates
+    nothing that those could be hung on.
+    """
+
+    name = "learnability"
+    meaning = "domains differ by their learnability, which early losses show, and by a spread that is estimated"
+    prior = (
+        f"N(mu + V z, tau), z ~ N(0, 1) seen with error in {', '.join(TRAITS)}, V ~ N(0, {LOADING:g} spread), "
+        f"mu ~ N(loc, scale), tau ~ LogNormal(log spread - {0.5 * math.log1p(len(TRAITS) * LOADING**2):.2g}, "
+        f"{SPREAD_SD:g})"
+    )
+    sites = ("population", "spread", "loading", "learnability")
+    early = True
+
+    def sample(self, law: Law, rows: Rows) -> Population:
+        prior, mean, sd = constants_of(law), *learnability_prior(rows)
+        each = dist.Normal(0.0, LOADING * prior.spread[..., None]).expand([*prior.spread.shape, len(TRAITS)])
+        sites = {
+            "population": numpyro.sample("population", dist.Normal(prior.loc, prior.scale).to_event(2)),
+            "spread": numpyro.sample("spread", dist.LogNormal(jnp.log(left_over(prior)), SPREAD_SD).to_event(2)),
+            "loading": numpyro.sample("loading", each.to_event(3)),
+            "learnability": numpyro.sample("learnability", dist.Normal(mean, sd).to_event(2)),
+        }
+        return self.population(law, sites, len(mean))
+
+    def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
+        shift = jnp.einsum("tkq,gq->tgk", sites["loading"], sites["learnability"])
+        return Population(sites["population"][:, None] + shift, diagonal(sites["spread"]))
+
+    def newcomer(self, sites: dict[str, Array], rng: np.random.Generator) -> dict[str, Array]:
+        draws, _, traits = sites["learnability"].shape
+        return sites | {"learnability": jnp.asarray(rng.standard_normal((draws, 1, traits)))}
+
+    def maximised(self, law: Law, rows: Rows, moments: Moments | None) -> dict[str, Array]:
+        """One step of variational EM: learnability, then mean and loadings as a regression on it, then the spread."""
+        prior, mean, sd = constants_of(law), *learnability_prior(rows)
+        if moments is None:
+            none = jnp.zeros((*prior.loc.shape, len(TRAITS)))
+            return {"population": prior.loc, "spread": left_over(prior), "loading": none, "learnability": mean}
+        old, groups = moments.sites, len(mean)
+        pull, loading = 1 / old["spread"] ** 2, old["loading"]
+        told = jnp.einsum("tkq,tk,tkr->qr", loading, pull, loading)
+        covariance = jnp.linalg.inv(diagonal(1 / sd**2) + told)
+        away = moments.mean - old["population"][:, None]
+        seen = mean / sd**2 + jnp.einsum("tkq,tk,tgk->gq", loading, pull, away)
+        z = jnp.einsum("gqr,gr->gq", covariance, seen)
+
+        design = jnp.concatenate([jnp.ones((groups, 1)), z], axis=1)
+        gram = design.T @ design + jnp.pad(covariance.sum(0), ((1, 0), (1, 0)))
+        precision = pull[..., None, None] * gram + diagonal(coefficient_precision(prior))
+        wanted = pull[..., None] * jnp.einsum("gj,tgk->tkj", design, moments.mean)
+        wanted = wanted.at[..., 0].add(prior.loc / prior.scale**2)
+        coefficients = jnp.linalg.solve(precision, wanted[..., None])[..., 0]
+
+        loading = coefficients[..., 1:]
+        residual = moments.mean - jnp.einsum("gj,tkj->tgk", design, coefficients)
+        scatter = residual**2 + jnp.diagonal(moments.covariance, axis1=-2, axis2=-1)
+        scatter += jnp.einsum("tkq,gqr,tkr->tgk", loading, covariance, loading)
+        # the log-normal prior of the spread weighs as much as 1/sd^2 / 2 observations of it
+        weight = 0.5 / SPREAD_SD**2
+        own = 0.5 * groups * jnp.log(scatter.mean(1))
+        return {
+            "population": coefficients[..., 0],
+            "spread": jnp.exp((own + weight * jnp.log(left_over(prior))) / (groups + weight)),
+            "loading": loading,
+            "learnability": z,
+        }
+
+    def roots(self, law: Law, rows: Rows, sites: dict[str, Array], told: Told) -> dict[str, Array]:
+        """Of learnability given the loadings, and of mean and loadings, by coordinate, given learnability."""
+        prior, (_, sd) = constants_of(law), learnability_prior(rows)
+        loading = sites["loading"]
+        precision = diagonal(1 / sd**2) + jnp.einsum("tkq,tgkl,tlr->gqr", loading, told, loading)
+        z = sites["learnability"]
+        design = jnp.concatenate([jnp.ones((len(z), 1)), z], axis=1)
+        square = design[:, :, None] * design[:, None, :]
+        square += jnp.pad(jnp.linalg.inv(precision), ((0, 0), (1, 0), (1, 0)))
+        targets, count = prior.loc.shape
+        width = count * design.shape[1]
+        of_rows = jnp.einsum("tgkl,gij->tkilj", told, square).reshape(targets, width, width)
+        held = coefficient_precision(prior).reshape(targets, width)
+        return {"learnability": root_of(precision), "coefficients": root_of(of_rows + diagonal(held))}
+
+    def around(
+        self, sites: dict[str, Array], roots: dict[str, Array], key: PRNGKeyArray, draws: int
+    ) -> dict[str, Array]:
+        first, second = jax.random.split(key)
+        targets, count, traits = sites["loading"].shape
+        shift = moved(jnp.zeros((targets, count * (1 + traits))), roots["coefficients"], first, draws)
+        shift = shift.reshape(draws, targets, count, 1 + traits)
+        return {
+            "population": sites["population"] + shift[..., 0],
+            "loading": sites["loading"] + shift[..., 1:],
+            "learnability": moved(sites["learnability"], roots["learnability"], second, draws),
+        }
+
+
+def learnability_prior(rows: Rows) -> tuple[Float[Array, "group trait"], Float[Array, "group trait"]]:
+    """Mean and standard deviation of learnability given the statistics: N(0, 1) narrowed by N(z, se) at each of them.
+
+    Drawing z from this is drawing it from N(0, 1) and observing the statistics; it makes the model a generative one of
+    the losses given the statistics.
+    """
+    assert rows.traits.shape[1] == len(TRAITS), "these rows were grouped without early statistics: use Model.layout"
+    precision = 1 / rows.trait_se**2
+    return rows.traits * precision / (1 + precision), 1 / jnp.sqrt(1 + precision)
+
+
+def left_over(prior: PriorConstants) -> Float[Array, "target coordinate"]:
+    """Spread of coordinates around what learnability explains, so that both together differ as the law's prior says."""
+    return prior.spread / math.sqrt(1 + len(TRAITS) * LOADING**2)
+
+
+def coefficient_precision(prior: PriorConstants) -> Float[Array, "target coordinate coefficient"]:
+    """Prior precision of a coordinate's mean and of its loadings, in units of the coordinate."""
+    loadings = jnp.broadcast_to((LOADING * prior.spread[..., None]) ** -2, (*prior.spread.shape, len(TRAITS)))
+    return jnp.concatenate([prior.scale[..., None] ** -2, loadings], axis=-1)
