@@ -20,8 +20,9 @@ from bayescpt.fit.laplace import laplace, mode_draws
 from bayescpt.fit.sample import Sampler, SamplerSettings
 from bayescpt.fit.tree import DIMS, tree_of
 from bayescpt.laws import LAWS, Law, Reference
+from bayescpt.model.covariates import covariates_of
 from bayescpt.model.hierarchy import HIERARCHIES, Hierarchy
-from bayescpt.model.layout import Layout, Rows, layout_of, reference_of
+from bayescpt.model.layout import Layout, Rows, layout_of, reference_of, refuse_missing_bases
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES, Noise
 
@@ -48,6 +49,12 @@ def model_of(
     if faults:
         raise ValueError("\n".join(faults))
     return Model(*(known[part] if isinstance(part, str) else part for _, part, known in offers))
+
+
+def check_rows(table: Table, model: Model) -> None:
+    """Raise ValueError where the rows cannot carry the law: a base's loss or a column that it needs is not given."""
+    refuse_missing_bases(table, model.law)
+    covariates_of(table, model.law)
 
 
 def check_method(method: str) -> None:
