@@ -18,7 +18,7 @@ from bayescpt.fit.checks import check_posterior
 from bayescpt.fit.fit import LAPLACE, METHODS, NUTS, PRIOR, Fit
 from bayescpt.fit.laplace import laplace, mode_draws
 from bayescpt.fit.sample import Sampler, SamplerSettings
-from bayescpt.fit.tree import DIMS, tree_of
+from bayescpt.fit.tree import tree_of
 from bayescpt.laws import LAWS, Law, Reference
 from bayescpt.model.covariates import covariates_of
 from bayescpt.model.hierarchy import HIERARCHIES, Hierarchy
@@ -135,4 +135,4 @@ def _grouped(table: Table, model: Model) -> Layout:
 @partial(jax.jit, static_argnames=("model", "draws"))
 def _prior_sites(model: Model, rows: Rows, reference: Reference, draws: int, key: PRNGKeyArray) -> dict[str, Array]:
     sites = Predictive(lambda: model(rows, reference, observed=False), num_samples=draws)(key)
-    return {name: sites[name] for name in DIMS if name in sites}  # the losses cost most to draw and are not kept
+    return {name: value for name, value in sites.items() if name != "loss"}  # the losses cost most and are not kept

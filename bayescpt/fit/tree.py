@@ -1,4 +1,4 @@
-"""Draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run."""
+"""Draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run, log prior by part."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bayescpt.laws import Reference
 from bayescpt.model.layout import Layout, Rows
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NoiseDraw
+from bayescpt.model.prior import log_prior
 from bayescpt.schema import TARGETS
 
 DIMS = {
@@ -39,17 +40,18 @@ DIMS = {
 
 @partial(jax.jit, static_argnames="model")
 def _derived(
-    model: Model, rows: Rows, reference: Reference, coordinates: Array, effect: Array, noise: NoiseDraw
-) -> tuple[dict[str, Array], Array]:
-    """Natural parameters of draws (chain, draw, ...), and the log likelihood of every run, both targets together."""
+    model: Model, rows: Rows, reference: Reference, sites: dict[str, Array], noise: NoiseDraw
+) -> tuple[dict[str, Array], Array, dict[str, Array]]:
+    """Of draws (chain, draw, ...): natural parameters, log likelihood of every run (both targets), log prior."""
 
-    def one(drawn: tuple[Array, Array, NoiseDraw]) -> tuple[dict[str, Array], Array]:
-        coordinates, effect, noise = drawn
+    def one(drawn: tuple[dict[str, Array], NoiseDraw]) -> tuple[dict[str, Array], Array, dict[str, Array]]:
+        sites, noise = drawn
+        coordinates, effect = sites["coordinates"], sites["base_effect"]
         density = model.likelihood(coordinates, effect, noise, rows, reference).log_prob(rows.loss)
-        return model.natural(coordinates, reference), density.sum(0)
+        return model.natural(coordinates, reference), density.sum(0), log_prior(model, rows, reference, sites)
 
     # one draw after another: all at once would need memory for every row of every draw
-    return jax.lax.map(lambda chain: jax.lax.map(one, chain, batch_size=64), (coordinates, effect, noise))
+    return jax.lax.map(lambda chain: jax.lax.map(one, chain, batch_size=64), (sites, noise))
 
 
 def tree_of(
@@ -60,13 +62,18 @@ def tree_of(
     sites: Mapping[str, np.ndarray],
     stats: Mapping[str, np.ndarray],
 ) -> xr.DataTree:
-    """The draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run."""
+    """The draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run, log prior by part.
+
+    Args:
+        sites: values (chain, draw, ...) of all sites of the model.
+        stats: of the sampler, by name.
+    """
     posterior = {name: np.asarray(sites[name]) for name in DIMS if name in sites}
     names = ("base_sd", "run_sd", "noise_sd", "noise_memory", "noise_share_exponent", "noise_early")
     df = sites["noise_df"] if "noise_df" in sites else np.full(sites["run_sd"].shape, np.inf)
     noise = NoiseDraw(*map(jnp.asarray, (*(sites[name] for name in names), df)))
-    sampled = (jnp.asarray(sites[n]) for n in ("coordinates", "base_effect"))
-    natural, density = _derived(model, layout.rows, reference, *sampled, noise)
+    sampled = {name: jnp.asarray(value) for name, value in sites.items() if not name.startswith(("white_", "latent"))}
+    natural, density, prior = _derived(model, layout.rows, reference, sampled, noise)
     dims = dict(DIMS)
     for param in model.law.params:
         posterior[param.name] = np.asarray(natural[param.name])
@@ -98,6 +105,9 @@ def tree_of(
     if stats:
         groups["sample_stats"] = dict(stats)
     tree = arviz_base.from_dict(groups, coords=coords, dims={**dims, "loss": ["row_number"], "run_loss": ["run"]})
+    # parts of the prior are called as what they are a prior of, whose dimensions they do not have
+    parts = {name: np.asarray(values) for name, values in prior.items()}
+    tree["log_prior"] = xr.DataTree(arviz_base.dict_to_dataset(parts))
     for param in model.law.params:
         tree["posterior"][param.name].attrs = {"unit": param.unit, "meaning": param.meaning}
     return tree
