@@ -13,25 +13,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bayescpt.ask import critical_ratio, predict, ratio_under_budget, summarise, summary
     from bayescpt.ask.horizon import horizon
+    from bayescpt.ask.sensitivity import decisions, sensitivity
     from bayescpt.data import Table, TableError
     from bayescpt.data.overview import overview
-    from bayescpt.fit import Fit, SamplerSettings, UnreliableFit, fit, prior_fit
+    from bayescpt.fit import Fit, Mixture, SamplerSettings, UnreliableFit, average, fit, load, prior_fit
     from bayescpt.laws import LAWS
 
 __all__ = [
     "LAWS",
     "Fit",
+    "Mixture",
     "SamplerSettings",
     "Table",
     "TableError",
     "UnreliableFit",
+    "average",
     "critical_ratio",
+    "decisions",
     "fit",
     "horizon",
+    "load",
     "overview",
     "predict",
     "prior_fit",
     "ratio_under_budget",
+    "sensitivity",
     "summarise",
     "summary",
 ]
@@ -39,17 +45,22 @@ __all__ = [
 _HOME = {
     "LAWS": "laws",
     "Fit": "fit",
+    "Mixture": "fit",
     "SamplerSettings": "fit",
     "Table": "data",
     "TableError": "data",
     "UnreliableFit": "fit",
+    "average": "fit",
     "critical_ratio": "ask",
+    "decisions": "ask.sensitivity",
     "fit": "fit",
     "horizon": "ask.horizon",
+    "load": "fit",
     "overview": "data.overview",
     "predict": "ask",
     "prior_fit": "fit",
     "ratio_under_budget": "ask",
+    "sensitivity": "ask.sensitivity",
     "summarise": "ask",
     "summary": "ask",
 }

@@ -7,6 +7,7 @@ import math
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
+from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
@@ -15,6 +16,7 @@ TOLERANCE = 0.05
 """eps of the paper, in nats per token."""
 
 
+@of_each
 def critical_ratio(
     fit: Fit,
     domain: str,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
+from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
 
+@of_each
 def ratio_under_budget(
     fit: Fit,
     domain: str,
