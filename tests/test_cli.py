@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import json
 import math
 import os
@@ -107,16 +106,6 @@ def points(tmp_path: Path) -> Path:
 def flags(monkeypatch: pytest.MonkeyPatch) -> None:
     """`fit` sets XLA_FLAGS for its process, which is this one: put it back."""
     monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-
-
-@pytest.fixture
-def unsampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every fit end before it samples."""
-
-    def refuse(*arguments: object, **keywords: object) -> None:
-        raise AssertionError("nothing was to be sampled")
-
-    monkeypatch.setattr(importlib.import_module("bayescpt.fit"), "fit", refuse)
 
 
 # ---- malformed command lines
@@ -318,54 +307,6 @@ def test_fit_refuses_before_it_samples(study: Path, tmp_path: Path) -> None:
     assert "is a folder" in refusal("fit", study, "-o", tmp_path)["message"]
     assert "no such" not in refusal("fit", tmp_path / "none.csv", "-o", tmp_path / "fit.nc")["message"]
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("kept", "code"), [("tokens > 0", "no_base_rows"), ("tokens > 0 or domain == 'law'", "some_base_rows_missing")]
-)
-def test_rows_that_a_law_cannot_use_are_refused_with_the_finding_before_sampling(
-    kept: str, code: str, tmp_path: Path, unsampled: None
-) -> None:
-    path = tmp_path / "rows.csv"
-    rows().query(kept).to_csv(path, index=False)
-    told = refusal("fit", path, "-o", tmp_path / "fit.nc", "--chains", 1)
-    assert "add rows with tokens = 0" in told["message"]
-    assert [fault["code"] for fault in told["faults"]] == [code]
-    assert "write rows with tokens = 0 for every base, domain and target" in told["faults"][0]["message"]
-    assert not (tmp_path / "fit.nc").exists()
-    assert "sampling" not in run("fit", path, "-o", tmp_path / "fit.nc", "--chains", 1).stderr
-
-
-@pytest.mark.parametrize(
-    ("kept", "lines"),
-    [
-        ("size == 1e5", ["FAIL   one_size: ", "Train one run at another size, at least 4x away"]),
-        ("ratio == 0.5 or tokens == 0", ["FAIL   few_ratios: ", "Train runs of it at ratios 0.1 and 0.9"]),
-        ("tokens > 0", ["FAIL   no_base_rows: ", "evaluate the base on the same validation sets"]),
-    ],
-)
-def test_what_cannot_be_learned_is_told_before_sampling(
-    kept: str, lines: list[str], tmp_path: Path, unsampled: None
-) -> None:
-    path = tmp_path / "rows.csv"
-    rows().query(kept).to_csv(path, index=False)
-    result = run("fit", path, "-o", tmp_path / "fit.nc", "--law", "dcpt", "--chains", 1)
-    assert "nothing was to be sampled" in result.stderr
-    before = result.stderr.split("sampling")[0]
-    for line in lines:
-        assert line in before
-    assert "REVIEW no_repeated_seeds: " in before
-    assert "INFO" not in before
-
-
-def test_findings_of_many_domains_are_counted_after_the_first(tmp_path: Path, unsampled: None) -> None:
-    frame = rows().query("domain == 'law' and (ratio == 0.5 or tokens == 0)")
-    frame = pd.concat([frame.assign(domain=f"d{i}", run=frame["run"] + f"-{i}") for i in range(5)])
-    path = tmp_path / "rows.csv"
-    frame.to_csv(path, index=False)
-    told = run("fit", path, "-o", tmp_path / "fit.nc", "--chains", 1).stderr
-    assert told.count("FAIL   few_ratios: ") == 3
-    assert "few_ratios: and 2 more (bayescpt check shows all)" in told
 
 
 def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
