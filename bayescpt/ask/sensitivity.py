@@ -17,7 +17,7 @@ import xarray as xr
 from bayescpt.ask.cmr import TOLERANCE, critical_ratio
 from bayescpt.ask.ratio import ratio_under_budget
 from bayescpt.fit import Fit
-from bayescpt.model.prior import stated_parts
+from bayescpt.model.density import stated_parts
 from bayescpt.schema import GENERAL, TARGETS
 
 THRESHOLD = 0.05

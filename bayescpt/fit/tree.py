@@ -15,10 +15,9 @@ from jaxtyping import Array
 
 from bayescpt.data.table import Table
 from bayescpt.laws import Reference
+from bayescpt.model.density import densities
 from bayescpt.model.layout import Layout, Rows
 from bayescpt.model.model import Model
-from bayescpt.model.noise import NoiseDraw
-from bayescpt.model.prior import log_prior
 from bayescpt.schema import TARGETS
 
 DIMS = {
@@ -40,18 +39,15 @@ DIMS = {
 
 @partial(jax.jit, static_argnames="model")
 def _derived(
-    model: Model, rows: Rows, reference: Reference, sites: dict[str, Array], noise: NoiseDraw
-) -> tuple[dict[str, Array], Array, dict[str, Array]]:
-    """Of draws (chain, draw, ...): natural parameters, log likelihood of every run (both targets), log prior."""
+    model: Model, rows: Rows, reference: Reference, sites: dict[str, Array]
+) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """Of draws (chain, draw, ...): natural parameters, log prior by part, and log likelihood of every run."""
 
-    def one(drawn: tuple[dict[str, Array], NoiseDraw]) -> tuple[dict[str, Array], Array, dict[str, Array]]:
-        sites, noise = drawn
-        coordinates, effect = sites["coordinates"], sites["base_effect"]
-        density = model.likelihood(coordinates, effect, noise, rows, reference).log_prob(rows.loss)
-        return model.natural(coordinates, reference), density.sum(0), log_prior(model, rows, reference, sites)
+    def one(drawn: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array], Array]:
+        return model.natural(drawn["coordinates"], reference), *densities(model, rows, reference, drawn)
 
     # one draw after another: all at once would need memory for every row of every draw
-    return jax.lax.map(lambda chain: jax.lax.map(one, chain, batch_size=64), (sites, noise))
+    return jax.lax.map(lambda chain: jax.lax.map(one, chain, batch_size=64), sites)
 
 
 def tree_of(
@@ -69,11 +65,8 @@ def tree_of(
         stats: of the sampler, by name.
     """
     posterior = {name: np.asarray(sites[name]) for name in DIMS if name in sites}
-    names = ("base_sd", "run_sd", "noise_sd", "noise_memory", "noise_share_exponent", "noise_early")
-    df = sites["noise_df"] if "noise_df" in sites else np.full(sites["run_sd"].shape, np.inf)
-    noise = NoiseDraw(*map(jnp.asarray, (*(sites[name] for name in names), df)))
     sampled = {name: jnp.asarray(value) for name, value in sites.items() if not name.startswith(("white_", "latent"))}
-    natural, density, prior = _derived(model, layout.rows, reference, sampled, noise)
+    natural, prior, density = _derived(model, layout.rows, reference, sampled)
     dims = dict(DIMS)
     for param in model.law.params:
         posterior[param.name] = np.asarray(natural[param.name])

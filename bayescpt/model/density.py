@@ -1,4 +1,4 @@
-"""What a model's prior says of draws: its log density part by part, and the moments of a domain's coordinates."""
+"""Log density of draws, by part of the prior and by run, and the moments of a domain's coordinates under the prior."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from bayescpt.model.model import Model
 COORDINATES, BASE_EFFECT, NOISE = "coordinates", "base_effect", "noise"
 
 
-def log_prior(
+def densities(
     model: Model, rows: Rows, reference: Reference, drawn: Mapping[str, Array]
-) -> dict[str, Float[Array, ""]]:
-    """Log density of the prior at one draw, by part.
+) -> tuple[dict[str, Float[Array, ""]], Float[Array, "group slot"]]:
+    """Log density of one draw: of the prior by part, and of the losses of every run, both targets together.
 
     Parts: every site of the hierarchy by its name; ``coordinates`` given these; ``noise``, all of its sites together;
     ``base_effect`` given its scale, of the bases that have rows.
@@ -38,14 +38,14 @@ def log_prior(
     bases = dist.Normal(0.0, drawn["base_sd"][:, None, None]).log_prob(effect)
     parts = {COORDINATES: own, BASE_EFFECT: jnp.sum(jnp.where(rows.base_mask, bases, 0.0))}
     for name, site in sites.items():
-        if site["type"] == "sample" and not site["is_observed"] and name != "latent":
+        if site["type"] == "sample" and name not in ("latent", "loss"):
             part = name if name in model.hierarchy.sites else NOISE
             parts[part] = parts.get(part, jnp.zeros(())) + site["fn"].log_prob(site["value"]).sum()
-    return parts
+    return parts, sites["loss"]["fn"].base_dist.log_prob(rows.loss).sum(0)
 
 
 def stated_parts(hierarchy: Hierarchy) -> tuple[str, ...]:
-    """The parts of :func:`log_prior` that somebody stated, with numbers: of the population and of the noise.
+    """The parts of the prior that somebody stated, with numbers: of the population and of the noise.
 
     Where there is a population, that coordinates are drawn from it is the model, not the prior (Kallioinen et al. 2024,
     section on hierarchical models); where there is none the prior is that of the coordinates.

@@ -14,11 +14,11 @@ from numpyro.infer.util import log_density
 
 from bayescpt.data.table import Table
 from bayescpt.laws import LAWS, Reference
+from bayescpt.model.density import coordinate_moments, densities, stated_parts
 from bayescpt.model.hierarchy import HIERARCHIES, SPREAD_SD, constants_of
 from bayescpt.model.layout import Rows, layout_of, reference_of
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
-from bayescpt.model.prior import coordinate_moments, log_prior, stated_parts
 
 LAW = LAWS["dcpt_l5"]
 FEW = 400
@@ -30,13 +30,14 @@ def model_of(pooling: str) -> Model:
 
 
 @partial(jax.jit, static_argnames="model")
-def densities(model: Model, rows: Rows, reference: Reference, moved: Array) -> tuple[Array, Array, dict[str, Array]]:
+def parts_of(model: Model, rows: Rows, reference: Reference, moved: Array) -> tuple[Array, Array, dict[str, Array]]:
     """Of one prior draw, its effects of bases in padded places moved: joint density, likelihood, parts of the prior."""
     sites = trace(seed(model, 3)).get_trace(rows, reference)
     drawn = {name: site["value"] for name, site in sites.items() if not site.get("is_observed")}
     drawn["base_effect"] = jnp.where(rows.base_mask, drawn["base_effect"], moved)
     joint = log_density(model, (rows, reference), {}, drawn)[0]
-    return joint, sites["loss"]["fn"].log_prob(rows.loss).sum(), log_prior(model, rows, reference, drawn)
+    prior, runs = densities(model, rows, reference, drawn)
+    return joint, runs.sum(), prior
 
 
 @pytest.mark.parametrize("pooling", ["correlated", "none"])
@@ -44,7 +45,7 @@ def test_the_parts_of_the_prior_and_the_likelihood_are_the_joint_density(pooling
     model, reference = model_of(pooling), reference_of(study_table)
     rows = layout_of(study_table, LAW, model.hierarchy.groups(study_table)).rows
     assert rows.base_mask.all()  # no padded place, which the joint density would count
-    joint, likelihood, parts = densities(model, rows, reference, jnp.asarray(0.0))
+    joint, likelihood, parts = parts_of(model, rows, reference, jnp.asarray(0.0))
     assert float(sum(parts.values()) + likelihood) == pytest.approx(float(joint), rel=1e-9)
     assert set(parts) == {*model.hierarchy.sites, "noise", "coordinates", "base_effect"}
 
@@ -54,7 +55,7 @@ def test_a_padded_base_adds_nothing(study_table: Table) -> None:
     few = study_table.select((study_table.domain == 0) | (study_table.size == study_table.size.min()))
     rows = layout_of(few, LAW).rows
     assert not rows.base_mask.all()
-    here, there = (densities(model, rows, reference, jnp.asarray(value)) for value in (0.0, 7.0))
+    here, there = (parts_of(model, rows, reference, jnp.asarray(value)) for value in (0.0, 7.0))
     assert here[2] == there[2]
 
 
