@@ -22,26 +22,32 @@ if TYPE_CHECKING:
         turning_time,
     )
     from bayescpt.ask.horizon import horizon
+    from bayescpt.ask.sensitivity import decisions, sensitivity
     from bayescpt.data import Table, TableError
     from bayescpt.data.overview import overview
-    from bayescpt.fit import Fit, SamplerSettings, UnreliableFit, fit, prior_fit
+    from bayescpt.fit import Fit, Mixture, SamplerSettings, UnreliableFit, average, fit, load, prior_fit
     from bayescpt.laws import LAWS
 
 __all__ = [
     "LAWS",
     "Fit",
+    "Mixture",
     "SamplerSettings",
     "Table",
     "TableError",
     "UnreliableFit",
+    "average",
     "critical_ratio",
+    "decisions",
     "fit",
     "horizon",
+    "load",
     "overview",
     "predict",
     "prior_fit",
     "ratio_under_budget",
     "ratio_under_limited_data",
+    "sensitivity",
     "summarise",
     "summary",
     "turning_summary",
@@ -51,18 +57,23 @@ __all__ = [
 _HOME = {
     "LAWS": "laws",
     "Fit": "fit",
+    "Mixture": "fit",
     "SamplerSettings": "fit",
     "Table": "data",
     "TableError": "data",
     "UnreliableFit": "fit",
+    "average": "fit",
     "critical_ratio": "ask",
+    "decisions": "ask.sensitivity",
     "fit": "fit",
     "horizon": "ask.horizon",
+    "load": "fit",
     "overview": "data.overview",
     "predict": "ask",
     "prior_fit": "fit",
     "ratio_under_budget": "ask",
     "ratio_under_limited_data": "ask",
+    "sensitivity": "ask.sensitivity",
     "summarise": "ask",
     "summary": "ask",
     "turning_summary": "ask",

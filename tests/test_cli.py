@@ -132,6 +132,7 @@ def test_check(study: Path) -> None:
     assert text.exit_code == 0
     assert "48 rows of 12 runs" in text.stdout
     assert "REVIEW two_sizes: " in text.stdout
+    assert "Train one run at a third size: of at most 2.5e+04 or at least 1.6e+06 parameters." in text.stdout
     assert "code" in text.stdout
 
 
@@ -346,14 +347,6 @@ def test_fit_refuses_before_it_samples(study: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_fit_names_rows_without_a_base(study: Path, tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    rows().query("tokens > 0").to_csv(path, index=False)
-    told = refusal("fit", path, "-o", tmp_path / "fit.nc", "--chains", 1)
-    assert "add rows with tokens = 0" in told["message"]
-    assert not (tmp_path / "fit.nc").exists()
-
-
 def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
     path = tmp_path / "fit.nc"
     options = ["--chains", "2", "--warmup", "25", "--draws", "25", "--seed", "1", "--json"]
@@ -364,7 +357,11 @@ def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
     assert not told["passed"]
     assert {c["name"]: c["passed"] for c in told["checks"]}["ess_bulk"] is False  # 50 draws cannot reach 400
     assert (told["rows"], told["domains"], told["digest"]) == (48, ["code", "law"], Table.read(study).digest)
-    assert done.stderr.startswith("sampling 2 x (25 + 25) draws of the memory law on 48 rows")
+    before, _ = done.stderr.split("sampling 2 x (25 + 25) draws of the memory law on 48 rows")
+    assert [line.split(":")[0] for line in before.splitlines()] == [
+        f"REVIEW {code}" for code in ("two_sizes", "late_checkpoints", "no_repeated_seeds")
+    ]
+    assert {one["code"] for one in told["findings"]} >= {"two_sizes", "ratio_range"}
     assert "ess_bulk" in done.stderr
     assert "--accept REASON" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]

@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
+from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
@@ -17,6 +18,7 @@ TOLERANCE = 0.05
 """eps of the paper, in nats per token."""
 
 
+@of_each
 def critical_ratio(
     fit: Fit,
     domain: str,

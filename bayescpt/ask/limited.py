@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from bayescpt.ask.answer import ratio_answer
+from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses, check_setting
 from bayescpt.ask.search import GRID, least
 from bayescpt.fit import Fit
@@ -19,6 +20,7 @@ SEARCHED = GRID[1:]
 EPOCHS = "domain_epochs"
 
 
+@of_each
 def ratio_under_limited_data(
     fit: Fit,
     domain: str,

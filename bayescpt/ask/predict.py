@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses
-from bayescpt.fit import Fit
+from bayescpt.fit import Fit, Mixture
 from bayescpt.model.covariates import statements_of
 from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import SHARE, TARGETS
@@ -43,6 +44,7 @@ def _between(values: pd.Series, low: float, high: float, open_low: bool = False)
     return np.isfinite(numbers) & ((numbers > low) if open_low else (numbers >= low)) & (numbers <= high)
 
 
+@of_each
 def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     """Expected loss and predictive draws at every point, nats per token.
 
@@ -91,7 +93,7 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     return result
 
 
-def summarise(fit: Fit, points: pd.DataFrame) -> pd.DataFrame:
+def summarise(fit: Fit | Mixture, points: pd.DataFrame) -> pd.DataFrame:
     """``points`` with mean, sd, q05, q50, q95 of the expected loss and pred_q05, pred_q50, pred_q95 of a new run."""
     answer = predict(fit, points)
     expected = np.quantile(answer["expected"].values, (0.05, 0.5, 0.95), axis=0)

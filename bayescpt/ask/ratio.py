@@ -8,11 +8,13 @@ from typing import Any
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
+from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
 
+@of_each
 def ratio_under_budget(
     fit: Fit,
     domain: str,

@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from bayescpt.ask.answer import QUANTILES
+from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses
 from bayescpt.fit import Fit
 from bayescpt.laws.turning import turning_of
@@ -18,6 +19,7 @@ SPAN = 1e6
 """The search begins at the horizon over this."""
 
 
+@of_each
 def turning_time(
     fit: Fit,
     domain: str,

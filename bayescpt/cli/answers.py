@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,14 +30,18 @@ if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console
 
-    from bayescpt.fit import Fit
+    from bayescpt.fit import Fit, Mixture
 
 
-def load(path: str, accept: str | None, say: Session) -> Fit:
-    """The fit at ``path``, allowed to answer. Raises InputError where a check failed and nobody accepted that."""
-    from bayescpt.fit import Fit, UnreliableFit
+def load(path: str, accept: str | None, say: Session) -> Fit | Mixture:
+    """The fit or mixture at ``path``, allowed to answer.
 
-    fit = Fit.load(path)
+    Raises InputError where a check failed and nobody accepted that.
+    """
+    from bayescpt.fit import UnreliableFit
+    from bayescpt.fit import load as read
+
+    fit = read(path)
     if fit.method == "laplace":
         say.warn(f"{path}: {LOOK}")
     if fit.passed:
@@ -139,7 +144,7 @@ def _one_question(
         raise ValueError("--base-loss is the general loss of the base, which --domain-tokens does not ask about")
 
 
-def _tell(fit: Fit, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> None:
+def _tell(fit: Fit | Mixture, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> None:
     from bayescpt.ask import summary
     from bayescpt.ask.horizon import horizon, warnings
 
@@ -157,6 +162,11 @@ def _tell(fit: Fit, answer: xr.Dataset, extra: dict[str, Any], say: Session) -> 
     say.result(everything, lambda console: draw(question, everything, console))
 
 
+def averaged(weights: Mapping[str, float], made: str) -> str:
+    """What an answer of a mixture is averaged over, in words."""
+    return f"averaged over {', '.join(f'{name} {weight:.2f}' for name, weight in weights.items())} ({made})"
+
+
 def draw(question: str, told: dict[str, Any], console: Console) -> None:
     """A ratio with its interval, for a person."""
     lines = [
@@ -164,6 +174,8 @@ def draw(question: str, told: dict[str, Any], console: Console) -> None:
         f"  median {told['q50']:.3f}, 90% interval {told['q05']:.3f} to {told['q95']:.3f}, mean {told['mean']:.3f}",
         _ends(told),
     ]
+    if "weights" in told:
+        lines.append(f"  {averaged(told['weights'], told['weights_by'])}")
     lines += [f"  {name}: {told[name]}" for name in ("note", "method", "accepted") if name in told]
     for line in lines:
         console.print(line, soft_wrap=True)

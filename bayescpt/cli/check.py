@@ -58,9 +58,7 @@ def draw(seen: Overview, source: str, console: Console) -> None:
         console.print(f"unused columns: {', '.join(seen.unused)}", soft_wrap=True)
     for finding in seen.findings:
         level = finding.level.value
-        console.print(
-            Text.assemble((f"{level:<6} ", STYLES[level]), f"{finding.code}: {finding.message}"), soft_wrap=True
-        )
+        console.print(Text.assemble((f"{level:<6} ", STYLES[level]), str(finding)), soft_wrap=True)
 
 
 def _values(values: Sequence[float]) -> str:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 import sys
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayescpt.cli.files import check_output
+from bayescpt.cli.findings import tell, usable
 from bayescpt.cli.options import Debug, Json, bounded
 from bayescpt.cli.sampling import in_background, use_devices
-from bayescpt.cli.session import Gather, session
+from bayescpt.cli.session import FAILED, Gather, Session, session
 from bayescpt.settings import SamplerSettings
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
+
+    from bayescpt.fit import Mixture
 
 DEFAULTS = SamplerSettings(draws=500)
 
@@ -29,8 +33,16 @@ def compare(
     ] = "partial",
     noise: Annotated[str, typer.Option(metavar="A,B,...", help="student, normal; each with each law.")] = "student",
     by: Annotated[
-        str, typer.Option(help="What is held out: run (importance sampling, refits where needed), ratio, size, ...")
+        str,
+        typer.Option(
+            help="What is held out: run (importance sampling, refits where needed), ratio, size, domain, tokens. "
+            "Weights by size are those of what foresees the next scale."
+        ),
     ] = "run",
+    out: Annotated[
+        str | None,
+        typer.Option("-o", "--out", metavar="MIX.nc", help="Write the mixture of the models by their weights."),
+    ] = None,
     method: Annotated[str, typer.Option(help="nuts, or laplace for a quick look.")] = "nuts",
     seed: Annotated[int, typer.Option(help="Seed of everything random; at least 0.")] = 0,
     chains: Annotated[int, typer.Option(help="Chains of every fit.")] = DEFAULTS.chains,
@@ -39,17 +51,22 @@ def compare(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Held-out comparison: sum of log predictive densities by model, differences with errors, stacking weights."""
+    """Held-out comparison: sum of log predictive densities by model, differences with errors, stacking weights.
+
+    With -o the models are averaged by these weights: predict, ratio and cmr answer from MIX.nc as from a fit.
+    """
     with session(json, debug) as say:
         gather = Gather()
         gather(bounded, "--seed", seed, 0)
         for option, value, least in (("--chains", chains, 1), ("--warmup", warmup, 1), ("--draws", draws, 4)):
             gather(bounded, option, value, least)
+        path = None if out is None else gather(check_output, out, [rows])
         use_devices(max(chains, 1))
         from bayescpt.data import Table
-        from bayescpt.fit.compare import comparison
+        from bayescpt.data.overview import overview
+        from bayescpt.fit.averaging import compare as hold
+        from bayescpt.fit.averaging import stacked
         from bayescpt.fit.folds import folds_of
-        from bayescpt.fit.held_out import hold_out
         from bayescpt.fit.run import check_method, model_of
 
         table = gather(Table.read, rows)
@@ -57,24 +74,41 @@ def compare(
         parts = [[name.strip() for name in text.split(",")] for text in (laws, pooling, noise)]
         models = {"/".join(names): gather(model_of, *names) for names in itertools.product(*parts)}
         gather.done()
+        findings = overview(table).findings
+        tell(findings, say)
         gather(folds_of, table, by)
+        for model in models.values():
+            gather(usable, table, model, findings)
         gather.done()
         settings = SamplerSettings(chains, warmup, draws)
 
-        def tell(line: str) -> None:
+        def progress(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
-        held, failed = {}, {}
-        for name, model in models.items():
-            work = partial(hold_out, table, model, by, method, seed, settings, tell)
-            found, _ = in_background(work, f"{name}, by {by}")
-            held[name], failed[name] = found
-        frame = comparison(held)
-        frame["failed_fits"] = [failed[name] for name in frame["model"]]
+        how = (method, seed, settings, progress)
+        found, _ = in_background(lambda: hold(table, models, by, *how), f"comparing {len(models)} models, by {by}")
+        frame = found.frame
+        mixture = None
+        if path is not None:
+            mixture, _ = in_background(lambda: stacked(found, table, models, *how), "averaging")
+            mixture.save(path)
         say.result(frame.to_dict(orient="records"), lambda console: draw(frame, by, console))
-        doubtful = [name for name, count in failed.items() if count]
+        doubtful = [row["model"] for row in frame.to_dict(orient="records") if row["failed_fits"]]
         if doubtful:
             say.warn(f"fits of {', '.join(doubtful)} failed their checks: their lines are to be read with doubt")
+        if path is not None and mixture is not None:
+            written(mixture, path, say)
+
+
+def written(mixture: Mixture, path: Path, say: Session) -> None:
+    """Say what is in a mixture's file. Ends with status 1 where a member failed its checks."""
+    weights = ", ".join(f"{name} {weight:.3f}" for name, weight in mixture.weights.items())
+    say.note(f"{path}: {mixture.size} draws of {weights}; {mixture.made}")
+    if not mixture.passed:
+        failed = [f"  {one.name}: {one.message}" for one in mixture.checks if not one.passed]
+        head = f"members of {path} failed {len(failed)} of their checks; answers from it need --accept REASON:"
+        say.warn("\n".join([head, *failed]))
+        raise typer.Exit(FAILED)
 
 
 def draw(frame: pd.DataFrame, by: str, console: Console) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayescpt.cli.files import check_output
+from bayescpt.cli.findings import tell, usable
 from bayescpt.cli.options import Debug, Json, bounded
 from bayescpt.cli.sampling import in_background, use_devices
 from bayescpt.cli.session import FAILED, Gather, session
@@ -61,6 +62,7 @@ def fit(
         gather(bounded, "--target-accept", target_accept, 0, 1, False)
         use_devices(max(chains, 1))
         from bayescpt.data import Table
+        from bayescpt.data.overview import overview
         from bayescpt.fit import fit as sample
         from bayescpt.fit.run import check_method, model_of
 
@@ -68,6 +70,9 @@ def fit(
         gather(check_method, method)
         table = gather(Table.read, rows)
         gather.done()
+        findings = overview(table).findings
+        tell(findings, say)
+        usable(table, model, findings)
         settings = SamplerSettings(chains, warmup, draws, target_accept)
         what = f"{chains} x ({warmup} + {draws}) draws" if method == "nuts" else "around the mode"
         label = f"sampling {what} of the {law} law on {len(table)} rows"
@@ -89,6 +94,7 @@ def fit(
                 "rows": len(table),
                 "domains": list(table.domains),
                 "digest": table.digest,
+                "findings": [one.as_dict() for one in findings],
                 "seconds": round(seconds, 2),
                 "passed": found.passed,
                 "checks": [vars(one) for one in found.checks],

@@ -10,7 +10,9 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-FitFile = Annotated[str, typer.Argument(metavar="FIT.nc", help="A file written by `bayescpt fit`.")]
+FitFile = Annotated[
+    str, typer.Argument(metavar="FIT.nc", help="A file written by `bayescpt fit` or by `bayescpt compare -o`.")
+]
 Domain = Annotated[str, typer.Option(help="Domain of the table, or a new one.")]
 Size = Annotated[str, typer.Option(metavar="N", help="Non-embedding parameters: 590720, 1e9, 1.5B, 200M.")]
 Tokens = Annotated[str, typer.Option(metavar="T", help="Tokens of the run, all sources together: 20B, 500M.")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayescpt.cli.answers import load
+from bayescpt.cli.answers import averaged, load
 from bayescpt.cli.check import short
 from bayescpt.cli.files import check_output, write_frame
 from bayescpt.cli.options import Accept, Debug, FitFile, Json
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bayescpt.ask.horizon import Horizon
+    from bayescpt.fit import Fit, Mixture
 
 ANSWERS = ("mean", "sd", "q05", "q50", "q95", "pred_q05", "pred_q50", "pred_q95")
-EXTRAS = ("extrapolation", "new_domain", "accepted")
+EXTRAS = ("extrapolation", "new_domain", "accepted", "weights", "weights_by")
 COUNTS = ("size", "tokens")
 
 
@@ -59,11 +60,14 @@ def predict(
         ]
         for line in warnings(places):
             say.warn(line)
+        extra = also(found)
+        if "weights" in extra and not json:
+            say.note(averaged(extra["weights"], extra["weights_by"]))
         if path is not None:
             write_frame(answer, path)
             say.note(f"{len(answer)} points written to {path}")
         if json or path is None:
-            say.result(records(answer, places, found.accepted), lambda console: draw(answer, console))
+            say.result(records(answer, places, extra), lambda console: draw(answer, console))
 
 
 def read_points(path: str) -> pd.DataFrame:
@@ -90,15 +94,22 @@ def _refuse(message: str) -> None:
     raise ValueError(message)
 
 
-def records(answer: pd.DataFrame, places: list[Horizon], accepted: str | None) -> list[dict[str, Any]]:
+def also(found: Fit | Mixture) -> dict[str, Any]:
+    """What goes with every point of an answer: why it may be given, and what was averaged."""
+    from bayescpt.fit import Mixture
+
+    reason = {} if found.accepted is None else {"accepted": found.accepted}
+    return reason | ({"weights": dict(found.weights), "weights_by": found.made} if isinstance(found, Mixture) else {})
+
+
+def records(answer: pd.DataFrame, places: list[Horizon], extra: dict[str, Any]) -> list[dict[str, Any]]:
     """Every point with its answer as plain values; a missing value in a column of the user's own is null."""
     own = [name for name in answer.columns if name not in ANSWERS]
     plain = answer.astype(object)
     plain[own] = plain[own].where(answer[own].notna(), None)
-    reason = {} if accepted is None else {"accepted": accepted}
     rows = plain.to_dict("records")
     return [
-        {str(k): v for k, v in row.items()} | place.fields() | reason for row, place in zip(rows, places, strict=True)
+        {str(k): v for k, v in row.items()} | place.fields() | extra for row, place in zip(rows, places, strict=True)
     ]
 
 

@@ -29,6 +29,8 @@ from bayescpt.model.noise import NOISES
 from bayescpt.schema import TARGETS, Target
 
 FORMAT = 3
+KIND, MIXTURE = "bayescpt_kind", "mixture"
+"""Attribute of a file that does not hold one fit, and its value where it holds several."""
 NUTS, LAPLACE, PRIOR = "nuts", "laplace", "prior"
 METHODS = (NUTS, LAPLACE)
 PACKAGES = ("bayescpt", "jax", "numpyro", "arviz-base", "numpy", "xarray")
@@ -159,9 +161,8 @@ class Fit:
         """Random numbers that depend on the fit's seed and on ``labels`` alone, so that answers repeat."""
         return np.random.default_rng([self.seed, *"\x1f".join(labels).encode()])
 
-    def save(self, path: str | Path) -> None:
-        """Write everything to one netCDF file, atomically."""
-        path = Path(path)
+    def packed(self) -> xr.DataTree:
+        """All that the fit is, rows and model included: what its file holds."""
         tree = self.tree.copy()
         frame = self.table.frame()
         tree["rows"] = xr.DataTree(xr.Dataset({name: ("row", _plain(frame[name])) for name in frame.columns}))
@@ -176,27 +177,26 @@ class Fit:
             "digest": self.table.digest,
             "seed": self.seed,
             "checks": json.dumps([vars(check) for check in self.checks]),
-            "versions": json.dumps({name: version(name) for name in PACKAGES} | {"python": platform.python_version()}),
+            "versions": versions(),
         }
-        with atomic_path(path) as temporary:
-            tree.to_netcdf(temporary, engine="h5netcdf")
+        return tree
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one netCDF file, atomically."""
+        write_tree(self.packed(), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:
         """Read a fit back. Raises ValueError where the file is no fit, has another format, or an unknown law."""
-        path = Path(path)
-        if not path.is_file():
-            raise ValueError(f"no fit at {path}: expected a file written by `bayescpt fit ROWS -o FIT.nc`")
-        try:
-            with xr.open_datatree(path, engine="h5netcdf") as opened:
-                tree = opened.load()
-        except (OSError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"{path} cannot be read as a fit ({error}): write one with `bayescpt fit ROWS -o FIT.nc`"
-            ) from error
-        if tree.attrs.get("bayescpt_format") != FORMAT:
-            found = tree.attrs.get("bayescpt_format", "none")
-            raise ValueError(f"{path} has fit format {found}, this version reads {FORMAT}: fit the rows again")
+        tree = read_tree(path)
+        if tree.attrs.get(KIND) == MIXTURE:
+            names = ", ".join(json.loads(tree.attrs["members"]))
+            raise ValueError(f"{path} holds a mixture of fits ({names}), not one of them: read it with bayescpt.load")
+        return cls.unpacked(tree, path)
+
+    @classmethod
+    def unpacked(cls, tree: xr.DataTree, path: str | Path) -> Fit:
+        """The fit that :meth:`packed` made this tree of; ``path`` is where it came from, for errors."""
         for part, known in (("law", LAWS), ("pooling", HIERARCHIES), ("noise", NOISES)):
             if tree.attrs[part] not in known:
                 raise ValueError(
@@ -221,6 +221,35 @@ class Fit:
             seed=int(tree.attrs["seed"]),
             method=str(tree.attrs["method"]),
         )
+
+
+def versions() -> str:
+    """What a file was made with, as JSON."""
+    return json.dumps({name: version(name) for name in PACKAGES} | {"python": platform.python_version()})
+
+
+def write_tree(tree: xr.DataTree, path: str | Path) -> None:
+    """Write a tree to one netCDF file, atomically."""
+    with atomic_path(Path(path)) as temporary:
+        tree.to_netcdf(temporary, engine="h5netcdf")
+
+
+def read_tree(path: str | Path) -> xr.DataTree:
+    """The tree in a file. Raises ValueError where it is none of ours, or of another format."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no fit at {path}: expected a file written by `bayescpt fit ROWS -o FIT.nc`")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a fit ({error}): write one with `bayescpt fit ROWS -o FIT.nc`"
+        ) from error
+    if tree.attrs.get("bayescpt_format") != FORMAT:
+        found = tree.attrs.get("bayescpt_format", "none")
+        raise ValueError(f"{path} has fit format {found}, this version reads {FORMAT}: fit the rows again")
+    return tree
 
 
 @partial(jax.jit, static_argnums=0)

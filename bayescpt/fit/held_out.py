@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 from bayescpt.data.table import Table
 from bayescpt.fit.compare import Held, Say, leave_folds_out, leave_one_run_out
 from bayescpt.fit.fit import NUTS, Fit
@@ -13,10 +16,20 @@ from bayescpt.settings import SamplerSettings
 ACCEPTED = "one fit of a comparison; how many failed is told beside it"
 
 
+class Judged(NamedTuple):
+    """A model held to rows that it has not seen."""
+
+    held: Held
+    failed: int
+    """fits that failed their checks"""
+    whole: Fit | None
+    """the fit to all rows, where one was made"""
+
+
 def hold_out(
     table: Table, model: Model, by: str, method: str, seed: int, settings: SamplerSettings, say: Say
-) -> tuple[Held, int]:
-    """What ``model`` says of every run held out of it, and how many of its fits failed their checks.
+) -> Judged:
+    """What ``model`` says of every run held out of it.
 
     Args:
         table: all rows.
@@ -41,7 +54,7 @@ def hold_out(
         return found if found.passed else found.accept(ACCEPTED)
 
     if by == "run":
-        held = leave_one_run_out(refit(table, sampler), sampler, refit, say)
-    else:
-        held = leave_folds_out(table, by, sampler, refit, say)
-    return held, failed
+        whole = refit(table, sampler)
+        held = leave_one_run_out(whole, sampler, refit, say)
+        return Judged(held, failed, replace(whole, accepted=None))
+    return Judged(leave_folds_out(table, by, sampler, refit, say), failed, None)

@@ -18,10 +18,11 @@ from bayescpt.fit.checks import check_posterior
 from bayescpt.fit.fit import LAPLACE, METHODS, NUTS, PRIOR, Fit
 from bayescpt.fit.laplace import laplace, mode_draws
 from bayescpt.fit.sample import Sampler, SamplerSettings
-from bayescpt.fit.tree import DIMS, tree_of
+from bayescpt.fit.tree import tree_of
 from bayescpt.laws import LAWS, Law, Reference
+from bayescpt.model.covariates import covariates_of
 from bayescpt.model.hierarchy import HIERARCHIES
-from bayescpt.model.layout import Rows, reference_of
+from bayescpt.model.layout import Rows, reference_of, refuse_missing_bases
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES, Noise
 from bayescpt.model.population import Hierarchy
@@ -49,6 +50,13 @@ def model_of(
     if faults:
         raise ValueError("\n".join(faults))
     return Model(*(known[part] if isinstance(part, str) else part for _, part, known in offers))
+
+
+def check_rows(table: Table, model: Model) -> None:
+    """Raise ValueError where the rows cannot carry the law: a base's loss or a column that it needs is not given."""
+    law = model.law.on(table.sources)
+    refuse_missing_bases(table, law)
+    covariates_of(table, law)
 
 
 def check_method(method: str) -> None:
@@ -125,4 +133,4 @@ def prior_fit(
 @partial(jax.jit, static_argnames=("model", "draws"))
 def _prior_sites(model: Model, rows: Rows, reference: Reference, draws: int, key: PRNGKeyArray) -> dict[str, Array]:
     sites = Predictive(lambda: model(rows, reference, observed=False), num_samples=draws)(key)
-    return {name: sites[name] for name in DIMS if name in sites}  # the losses cost most to draw and are not kept
+    return {name: value for name, value in sites.items() if name != "loss"}  # the losses cost most and are not kept

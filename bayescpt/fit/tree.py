@@ -1,4 +1,4 @@
-"""Draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run."""
+"""Draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run, log prior by part."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from jaxtyping import Array
 from bayescpt.data.learnability import TRAITS
 from bayescpt.data.table import Table
 from bayescpt.laws import Reference
+from bayescpt.model.density import densities
 from bayescpt.model.layout import Layout, Rows
 from bayescpt.model.model import Model
-from bayescpt.model.noise import NoiseDraw
 from bayescpt.schema import TARGETS
 
 DIMS = {
@@ -42,17 +42,15 @@ DIMS = {
 
 @partial(jax.jit, static_argnames="model")
 def _derived(
-    model: Model, rows: Rows, reference: Reference, coordinates: Array, effect: Array, noise: NoiseDraw
-) -> tuple[dict[str, Array], Array]:
-    """Natural parameters of draws (chain, draw, ...), and the log likelihood of every run, both targets together."""
+    model: Model, rows: Rows, reference: Reference, sites: dict[str, Array]
+) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """Of draws (chain, draw, ...): natural parameters, log prior by part, and log likelihood of every run."""
 
-    def one(drawn: tuple[Array, Array, NoiseDraw]) -> tuple[dict[str, Array], Array]:
-        coordinates, effect, noise = drawn
-        density = model.likelihood(coordinates, effect, noise, rows, reference).log_prob(rows.loss)
-        return model.natural(coordinates, reference), density.sum(0)
+    def one(drawn: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array], Array]:
+        return model.natural(drawn["coordinates"], reference), *densities(model, rows, reference, drawn)
 
     # one draw after another: all at once would need memory for every row of every draw
-    return jax.lax.map(lambda chain: jax.lax.map(one, chain, batch_size=64), (coordinates, effect, noise))
+    return jax.lax.map(lambda chain: jax.lax.map(one, chain, batch_size=64), sites)
 
 
 def tree_of(
@@ -63,14 +61,15 @@ def tree_of(
     sites: Mapping[str, np.ndarray],
     stats: Mapping[str, np.ndarray],
 ) -> xr.DataTree:
-    """The draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run."""
+    """The draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run, log prior by part.
+
+    Args:
+        sites: values (chain, draw, ...) of all sites of the model.
+        stats: of the sampler, by name.
+    """
     posterior = {name: np.asarray(sites[name]) for name in DIMS if name in sites}
-    names = ("run_sd", "noise_sd", "noise_memory", "noise_share_exponent", "noise_early")
-    df = sites["noise_df"] if "noise_df" in sites else np.full(sites["run_sd"].shape, np.inf)
-    base_sd = sites["base_sd"][..., None] * sites["noise_sd"] / sites["noise_typical"][..., None]
-    noise = NoiseDraw(*map(jnp.asarray, (base_sd, *(sites[name] for name in names), df)))
-    sampled = (jnp.asarray(sites[n]) for n in ("coordinates", "base_effect"))
-    natural, density = _derived(model, layout.rows, reference, *sampled, noise)
+    sampled = {name: jnp.asarray(value) for name, value in sites.items() if not name.startswith(("white_", "latent"))}
+    natural, prior, density = _derived(model, layout.rows, reference, sampled)
     dims = dict(DIMS)
     for param in model.law.params:
         posterior[param.name] = np.asarray(natural[param.name])
@@ -104,6 +103,9 @@ def tree_of(
     if stats:
         groups["sample_stats"] = dict(stats)
     tree = arviz_base.from_dict(groups, coords=coords, dims={**dims, "loss": ["row_number"], "run_loss": ["run"]})
+    # parts of the prior are called as what they are a prior of, whose dimensions they do not have
+    parts = {name: np.asarray(values) for name, values in prior.items()}
+    tree["log_prior"] = xr.DataTree(arviz_base.dict_to_dataset(parts))
     for param in model.law.params:
         tree["posterior"][param.name].attrs = {"unit": param.unit, "meaning": param.meaning}
     return tree

@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from bayescpt.ask import critical_ratio, ratio_under_budget, summary
-from bayescpt.fit import Fit
+from bayescpt.fit import Fit, Mixture
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Answers:
         return said if self.accepted is None else {**said, "accepted": self.accepted}
 
 
-def answers_at(fit: Fit, domain: str, size: float, tokens: float, max_forgetting: float) -> Answers:
+def answers_at(fit: Fit | Mixture, domain: str, size: float, tokens: float, max_forgetting: float) -> Answers:
     """Ask a fit for both ratios.
 
     Args:

@@ -142,7 +142,7 @@ def checked(table: Table, path: Path, display: Display) -> None:
     domains = ", ".join(domain.name for domain in seen.domains)
     display.say(f"{path}: {seen.rows} rows of {seen.runs} runs, {len(seen.sizes)} sizes, domains {domains}")
     for finding in seen.findings:
-        display.say(f"{finding.level.value}: {finding.message}")
+        display.say(f"{finding.level.value}: {finding}")
 
 
 def gated(fit: Fit, display: Display) -> Fit:

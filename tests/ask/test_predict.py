@@ -110,7 +110,8 @@ def test_a_base_that_was_never_run_inherits_and_is_off_besides(ramp: Fit, altere
     stranger = points.assign(domain="poetry")
     quiet = predict(ramp, stranger)["expected"].values
     loud = altered(ramp, base_effect=0.1, **LOUD)
-    spread = np.exp(loud.model.noise.group_spread * loud.rng("new domain's noise", "poetry").standard_normal((2, 300)))
+    shape = (2, loud.size)
+    spread = np.exp(loud.model.noise.group_spread * loud.rng("new domain's noise", "poetry").standard_normal(shape))
     off = (predict(loud, stranger)["expected"].values - quiet)[:, 0] / spread[0]
     assert stats.kstest(off, stats.norm(0, 0.2).cdf).pvalue > FALSE_ALARM
 
@@ -127,7 +128,7 @@ def test_beyond_the_data_the_law_may_go_astray(
     off = (predict(altered(ramp, **LOUD), points)["expected"] - predict(ramp, points)["expected"]).values.ravel()
     _, scale = inherited(np.log([1e7, 4e7]), float(np.log(size)))
     own = 0.0 if size == 1e7 else scale
-    assert off.std() == pytest.approx(0.2 * np.hypot(own, away), rel=0.15)  # 300 draws: sd 4 %, false alarm 3e-4
+    assert off.std() == pytest.approx(0.2 * np.hypot(own, away), rel=0.3)  # 60 draws: sd 9 %, false alarm 1e-3
     if not away:
         assert (off == 0).all()
 

@@ -51,23 +51,52 @@ def test_as_dict_is_json(sound: Sound) -> None:
     assert read["findings"][0] == {**seen.findings[0].as_dict(), "level": "INFO"}
 
 
+def test_whatever_cannot_be_learned_comes_with_what_would_teach_it(sound: Sound) -> None:
+    """Every finding that is not only to be known names a run, rows or a column."""
+    frame = sound()
+    broken = [
+        only(frame, size=[10_000_000]),
+        only(frame, size=[10_000_000, 40_000_000]),
+        only(frame, ratio=[0.5]),
+        only(frame, domain=["code"]),
+        frame[(frame["tokens"] != 5_000_000) & (frame["run"] != "018")].query("tokens > 0"),
+        frame.drop(index=0),
+        frame.assign(lr=frame["lr"].where(frame["run"] != "003", 1e-4)),
+        frame.assign(lr=frame["lr"].where((frame["run"] != "003") | (frame["tokens"] != 1_000_000_000), 3e-5)),
+        frame.assign(domain_epochs=10 * frame["domain_epochs"]),
+        frame.assign(size=frame["size"] / 1e9, tokens=frame["tokens"] / 1e9, base=""),
+        frame.drop(columns="lr"),
+    ]
+    found = [one for table in broken for one in overview(Table.from_frame(table)).findings]
+    assert len({one.code for one in found}) >= 15
+    for one in found:
+        told = one.remedy.startswith(("Train ", "In the next run ", "Write ", "No run is needed", "Evaluate ", "Fit "))
+        assert told or one.code in ("repetition", "ratio_range", "shared_validation_error"), one
+        assert str(one) == f"{one.code}: {one.message} {one.remedy}".rstrip()
+    assert all(one.remedy for one in found if one.level is not Level.INFO)
+
+
 def test_one_and_two_sizes(sound: Sound) -> None:
     one = findings(only(sound(), size=[10_000_000]))
     assert one["one_size"].level is Level.FAIL
+    assert "at least 4x away: of at most 2.5e+06 or at least 4e+07 parameters" in one["one_size"].remedy
     two = findings(only(sound(), size=[10_000_000, 40_000_000]))
     assert two["two_sizes"].level is Level.REVIEW
     assert "one_size" not in two
     assert "prior" in two["two_sizes"].message
+    assert "third size: of at most 2.5e+06 or at least 1.6e+08 parameters" in two["two_sizes"].remedy
 
 
 def test_few_ratios(sound: Sound) -> None:
     one = findings(only(sound(), ratio=[0.5]))
     assert one["few_ratios"].level is Level.FAIL
+    assert "runs of it at ratios 0.1 and 0.9" in one["few_ratios"].remedy
     assert "ratio_range" not in one
     frame = sound()
     two = findings(frame[(frame["domain"] == "code") | (frame["ratio"] != 0.9)])
     assert two["few_ratios"].level is Level.REVIEW
     assert "'law' was trained at ratio 0.1 and 0.5 only" in two["few_ratios"].message
+    assert "one run of it at ratio 0.9" in two["few_ratios"].remedy
 
 
 def test_ratios_that_cover_everything_leave_nothing_to_extrapolate(sound: Sound) -> None:
@@ -80,12 +109,14 @@ def test_ratio_tied_to_size(sound: Sound) -> None:
     tied = frame["size"].map({10_000_000: 0.1, 40_000_000: 0.5, 160_000_000: 0.9}) == frame["ratio"]
     found = findings(frame[tied | (frame["tokens"] == 0)])
     assert found["ratio_tied_to_size"].level is Level.REVIEW
+    assert "of 1e+07 parameters, which has 0.1, at 0.9" in found["ratio_tied_to_size"].remedy
 
 
 def test_base_rows_missing(sound: Sound) -> None:
     none = findings(sound().query("tokens > 0"))
     assert none["no_base_rows"].level is Level.FAIL
     assert "--base-loss" in none["no_base_rows"].message
+    assert "rows with tokens = 0 for every base, domain and target" in none["no_base_rows"].remedy
     some = findings(sound().drop(index=0))
     assert some["some_base_rows_missing"].level is Level.REVIEW
     assert "'base-10000000' on 'code', general: 12 of 114 rows" in some["some_base_rows_missing"].message
@@ -100,7 +131,9 @@ def test_late_checkpoints(sound: Sound) -> None:
 
 
 def test_no_repeated_seeds(sound: Sound) -> None:
-    assert findings(sound().query("run != '018'"))["no_repeated_seeds"].level is Level.REVIEW
+    once = findings(sound().query("run != '018'"))["no_repeated_seeds"]
+    assert once.level is Level.REVIEW
+    assert "'000' is the cheapest" in once.remedy
     same_seed = sound()
     same_seed["seed"] = same_seed["seed"].where(same_seed["seed"].isna(), 0)
     assert "no_repeated_seeds" in findings(same_seed)

@@ -119,8 +119,8 @@ def test_what_a_law_misses_is_alike_at_bases_of_similar_size(program: Program) -
         effect = np.asarray(forward.derived["base_effect"]) / sd[..., None, None]
         scores.append(np.linalg.solve(np.asarray(program.rows.base_root), effect))
     assert stats.kstest(np.ravel(scores), "norm").pvalue > 1e-3
-    # two sizes a factor of six apart: most of what is off at one is off at the other
-    assert 0.2 < float(np.asarray(program.rows.base_root)[0, 1, 0]) < 0.8
+    # two sizes a factor of six apart share some of it, wherever both are of one domain
+    assert 0.2 < float(np.abs(np.tril(np.asarray(program.rows.base_root)[0], -1)).max()) < 0.8
 
 
 def test_the_description_names_every_coordinate_with_its_unit(program: Program) -> None:

@@ -1,0 +1,250 @@
+"""What a fit leaves open, and which run would tell: directions that rows did not identify, by target and domain.
+
+The directions are those of :mod:`bayescpt.fit.ridges`, in the coordinates that are sampled and, where parameters are
+known only together, in the law's own (E against A and C). The run that would tell is looked for on a grid of sizes,
+ratios and tokens inside the table and one step beyond: where the loss moves most along the direction compared with all
+else that moves it, other parameters and the noise of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from bayescpt.ask.losses import Losses
+from bayescpt.data.runs import SAME_RATIO, distinct
+from bayescpt.data.table import Table
+from bayescpt.fit import Fit
+from bayescpt.fit.ridges import Direction, together, unidentified
+from bayescpt.model.density import coordinate_moments
+from bayescpt.model.layout import layout_of
+from bayescpt.model.noise import deviation_scale
+from bayescpt.schema import TARGETS, Target
+
+DRAWS = 500
+"""Draws that the search for runs uses: a part of 1/500 of a direction is noise."""
+SIZE_STEP, TOKEN_STEP = 4.0, 3.0
+"""One step beyond the table."""
+INNER = 3
+"""Sizes, ratios and checkpoints of the table on the grid, ends included."""
+NEARLY = 0.9
+"""The cheapest run that tells at least this part of what the best one tells is named."""
+TELLS = 0.02
+"""A run that would remove less of a direction's variance than this is not worth naming."""
+COORDINATES, NATURAL = "coordinates", "natural parameters"
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A run that would tell.
+
+    Args:
+        size, ratio, tokens: of the run.
+        last: tokens of the table's longest run: a checkpoint before is one of a run of that length.
+        moves: standard deviation of the target's loss there along the direction, nats per token.
+        removes: part of the direction's variance that this loss alone would remove, given all else that is uncertain.
+    """
+
+    size: float
+    ratio: float
+    tokens: float
+    last: float
+    moves: float
+    removes: float
+
+    def __str__(self) -> str:
+        length = "for" if self.tokens >= self.last else "with a checkpoint at"
+        return f"a run of {self.size:.3g} parameters at ratio {self.ratio:.2g} {length} {self.tokens:.3g} tokens"
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A direction that rows do not identify, in one or several domains.
+
+    Args:
+        kind: of the parameters: those that are sampled, or those of the law's paper.
+        contraction: posterior over prior variance along it, the largest of the domains; None for natural parameters.
+        learned: whether it is narrow all the same, and its parameters are only known together.
+        carriers: loadings of the parameters that carry it, in the domain where it is the widest.
+        run: that would tell in that domain; None where no single run within one step of the table would.
+    """
+
+    target: Target
+    name: str
+    kind: str
+    domains: tuple[str, ...]
+    contraction: float | None
+    learned: bool
+    carriers: Mapping[str, float]
+    run: Telling | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        told = None if self.run is None else {**vars(self.run), "text": str(self.run)}
+        return {**vars(self), "domains": list(self.domains), "carriers": dict(self.carriers), "run": told}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A direction in one domain, and where every draw lies along it."""
+
+    domain: str
+    target: Target
+    kind: str
+    direction: Direction
+    score: Float[np.ndarray, " draw"]
+
+
+def ridges(fit: Fit) -> tuple[Ridge, ...]:
+    """Directions that the rows of a fit do not identify, those that losses hang on most first.
+
+    A direction counts where more than 0.7 of its prior variance is left, and where parameters are correlated by more
+    than 0.9. The same one in several domains is told once, with the run for the domain where it is the widest. Domains
+    without rows are left out, nothing being known there but what the others say. A fit that failed its checks is
+    looked into all the same.
+    """
+    fit = fit if fit.passed else fit.accept("looking for what is not identified")
+    thinned = _thinned(fit)
+    groups: dict[tuple[str, str, str], list[_Found]] = {}
+    for found in (*_in_coordinates(fit, thinned), *_in_natural(fit, thinned)):
+        groups.setdefault((found.target, found.kind, found.direction.name), []).append(found)
+    grids: dict[str, _Grid] = {}
+    told = [_told(members, thinned, grids) for members in groups.values()]
+    return tuple(sorted(told, key=lambda ridge: -(ridge.run.moves if ridge.run else 0.0)))
+
+
+def _told(members: list[_Found], fit: Fit, grids: dict[str, _Grid]) -> Ridge:
+    widest = max(members, key=lambda found: found.direction.contraction)
+    if widest.domain not in grids:
+        grids[widest.domain] = _Grid(fit, widest.domain)
+    return Ridge(
+        target=widest.target,
+        name=widest.direction.name,
+        kind=widest.kind,
+        domains=tuple(found.domain for found in members),
+        contraction=widest.direction.contraction if widest.kind == COORDINATES else None,
+        learned=widest.direction.learned,
+        carriers=widest.direction.carriers,
+        run=grids[widest.domain].telling(widest),
+    )
+
+
+def _with_rows(fit: Fit) -> Iterator[tuple[int, str, Target]]:
+    for code, domain in enumerate(fit.table.domains):
+        for place, target in enumerate(TARGETS):
+            if ((fit.table.domain == code) & (fit.table.target == place)).any():
+                yield code, domain, target
+
+
+def _in_coordinates(fit: Fit, thinned: Fit) -> Iterator[_Found]:
+    model, table = fit.model, fit.table
+    layout = layout_of(table, model.law, model.hierarchy.groups(table), reference=fit.reference)
+    _, prior = coordinate_moments(model, layout.rows, fit.reference, jax.random.key(0))
+    names = tuple(coordinate.name for coordinate in model.law.coordinates)
+    for code, domain, target in _with_rows(fit):
+        draws = _of(fit.posterior["coordinates"], domain, target)
+        own = np.asarray(prior[TARGETS.index(target), layout.group[code]])
+        scale = np.sqrt(np.diag(own))
+        few = _of(thinned.posterior["coordinates"], domain, target) / scale
+        for direction in unidentified(names, np.cov(draws.T), own):
+            yield _Found(domain, target, COORDINATES, direction, few @ direction.loading)
+
+
+def _in_natural(fit: Fit, thinned: Fit) -> Iterator[_Found]:
+    names = tuple(param.name for param in fit.model.law.params)
+    for _, domain, target in _with_rows(fit):
+        draws, few = (
+            np.stack([_logarithm(one.posterior[name].sel(domain=domain, target=target)) for name in names], axis=1)
+            for one in (fit, thinned)
+        )
+        scale = draws.std(axis=0)
+        scale[scale <= 1e-9 * np.abs(draws.mean(axis=0))] = np.inf  # a constant of the law, but for rounding
+        for direction in together(names, np.cov((draws / scale).T), np.ones(len(names))):
+            yield _Found(domain, target, NATURAL, direction, few / scale @ direction.loading)
+
+
+def _of(values: xr.DataArray, domain: str, target: Target) -> Float[np.ndarray, "draw coordinate"]:
+    chosen = values.sel(domain=domain, target=target).stack(sample=("chain", "draw"))
+    return chosen.transpose("sample", "coordinate").values
+
+
+def _logarithm(values: xr.DataArray) -> Float[np.ndarray, " draw"]:
+    """Draws of a parameter, by their logarithms where it is positive: laws are products of powers."""
+    flat = values.stack(sample=("chain", "draw")).values
+    return np.log(flat) if (flat > 0).all() else flat
+
+
+def _thinned(fit: Fit) -> Fit:
+    posterior = fit.posterior
+    step = -(-fit.size // DRAWS)
+    few = posterior.isel(draw=slice(None, None, step))
+    return replace(fit, tree=xr.DataTree.from_dict({"posterior": few}))
+
+
+def steps(values: Float[np.ndarray, " value"], step: float) -> list[float]:
+    """Some of the values, their ends included, and one step beyond either end."""
+    known = np.unique(values)
+    inner = known[np.unique(np.linspace(0, len(known) - 1, INNER).round().astype(int))]
+    return [float(known[0] / step), *map(float, inner), float(known[-1] * step)]
+
+
+def ratios_of(table: Table) -> list[float]:
+    """Some of the table's ratios, and the pure corpora."""
+    known = np.array(distinct(table.ratio, SAME_RATIO))
+    inner = known[np.unique(np.linspace(0, len(known) - 1, INNER).round().astype(int))]
+    return sorted({0.0, *(round(float(ratio), 2) for ratio in inner), 1.0})
+
+
+class _Grid:
+    """Losses of one domain at every candidate run: what is expected, one value a draw, and the variance of noise."""
+
+    def __init__(self, fit: Fit, domain: str) -> None:
+        table = fit.table
+        self.last = float(table.tokens.max())
+        ratios = np.array(ratios_of(table))
+        self.places: list[tuple[float, float, float]] = []
+        expected: dict[Target, list[np.ndarray]] = {target: [] for target in TARGETS}
+        noise: dict[Target, list[np.ndarray]] = {target: [] for target in TARGETS}
+        for size in steps(table.size, SIZE_STEP):
+            # whoever trains there measures the base first: its loss is not what the run would tell
+            base: dict[Target, float] | None = None
+            if fit.model.law.needs_base:
+                base = {target: float(np.median(fit.base_loss(domain, size, target))) for target in TARGETS}
+            for tokens in steps(table.tokens, TOKEN_STEP):
+                losses = Losses(fit, domain, size, tokens, base)
+                self.places += [(size, float(ratio), tokens) for ratio in ratios]
+                for target in TARGETS:
+                    expected[target].append(losses.at(target, ratios[:, None]))
+                    noise[target].append(_noise(losses, target, ratios))
+        self.expected = {target: np.concatenate(values) for target, values in expected.items()}
+        self.noise = {target: np.concatenate(values) for target, values in noise.items()}
+
+    def telling(self, found: _Found) -> Telling | None:
+        """The cheapest of the runs that would tell nearly as much of a direction as any."""
+        score = (found.score - found.score.mean()) / found.score.std()
+        losses = self.expected[found.target]
+        away = losses - losses.mean(axis=1, keepdims=True)
+        along = np.abs(away @ score) / len(score)
+        removes = along**2 / ((away**2).mean(axis=1) + self.noise[found.target])
+        if not removes.max() >= TELLS:
+            return None
+        good = np.flatnonzero(removes >= NEARLY * removes.max())
+        cost = [self.places[i][0] * max(self.places[i][2], self.last) for i in good]
+        best = good[np.lexsort((-removes[good], cost))[0]]
+        size, ratio, tokens = self.places[best]
+        return Telling(size, ratio, tokens, self.last, float(along[best]), float(removes[best]))
+
+
+def _noise(losses: Losses, target: Target, ratios: Float[np.ndarray, " ratio"]) -> Float[np.ndarray, " ratio"]:
+    """Typical variance of a measured loss of a new run around the expected one."""
+    index, draws = TARGETS.index(target), losses.draws
+    scale = float(deviation_scale(jnp.asarray(losses.progress)))
+    louder = losses.loudness(target, ratios[:, None])
+    return np.median(louder**2 * ((scale * draws.run_sd[index]) ** 2 + draws.noise_sd[index] ** 2), axis=1)
