@@ -5,8 +5,8 @@
 Fits by ``--method laplace`` on all rows. A cell is a domain, size and ratio; its measured turn is the checkpoint at
 which the general loss, averaged over seeds, is largest, so it is known to a checkpoint, and where that is the last one
 the run has not turned. Printed by law: the Brier score of P(not turned by the end of the longest run) beside that of
-the overall rate; and, over cells whose peak lies more than ``RISE`` nats above the base, by what factor the median is late
-and how often the 90 % interval comes within a factor ``SLACK`` (about one checkpoint) of the peak.
+the overall rate; and, over cells whose peak lies more than ``RISE`` nats above the base, by what factor the median is
+late and how often the 90 % interval comes within a factor ``SLACK`` (about one checkpoint) of the peak.
 """
 
 from __future__ import annotations

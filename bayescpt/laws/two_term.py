@@ -161,7 +161,7 @@ class TwoTerm(Law):
             "ratio_size_exponent",
             "-",
             "nu: how the worth of the way to the other corpus changes with size",
-            "critical ratios grow from 30 to 48 % over a 7-fold size (2407.17467); about 0.1 at a fixed mix (Marin #4547)",
+            "critical ratios grow from 30 to 48 % over a 7-fold size (2407.17467); 0.1 at a fixed mix (Marin #4547)",
             general=Prior(0.0, 0.12, 0.06),
             domain=Prior(0.0, 0.12, 0.06),
         ),
