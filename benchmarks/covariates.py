@@ -9,6 +9,8 @@ repeated corpora. Held out:
 - ``epochs``: rows of 8 to 16 epochs, from runs that stay below 8 epochs. ``later`` sees the first 8 epochs of the same
   runs too.
 
+And the ratio of least domain loss at the end of the scarce runs, beside what three ratios measured.
+
 By the normal approximation at the mode (``--method laplace``). Scores are those of benchmarks/held_out.py.
 """
 
@@ -27,7 +29,7 @@ import pandas as pd
 from held_out import points_of, scored
 from jaxtyping import Array
 
-from bayescpt.ask import predict
+from bayescpt.ask import predict, ratio_under_limited_data, summary
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit, SamplerSettings, fit
 from bayescpt.model.layout import layout_of
@@ -137,6 +139,23 @@ def foreseen(fitted: Fit, held: Table, name: str) -> Iterator[str]:
         )
 
 
+def limited(fitted: Fit) -> Iterator[str]:
+    """The ratio under limited domain data at the end of the scarce runs, beside the losses measured there."""
+    table = fitted.table
+    last = (table.target == TARGETS.index("domain")) & (table.tokens == table.tokens.max())
+    unique = np.round(table.ratio * table.tokens / np.where(table.domain_epochs > 0, table.domain_epochs, np.inf), -2)
+    few = last & (unique > 0) & (unique < 1e5)
+    for code, own in sorted({(int(d), float(u)) for d, u in zip(table.domain[few], unique[few], strict=True)}):
+        mine = np.flatnonzero(few & (table.domain == code) & (unique == own))
+        tokens, domain = float(table.tokens.max()), table.domains[code]
+        answer = summary(ratio_under_limited_data(fitted, domain, float(table.size[mine[0]]), own, tokens))
+        losses = ", ".join(f"{table.loss[i]:.2f} at {table.ratio[i]:.2f}" for i in mine[np.argsort(table.ratio[mine])])
+        yield (
+            f"| {domain} | {own:g} | {answer['q50']:.2f} [{answer['q05']:.2f}, {answer['q95']:.2f}] "
+            f"| {answer['p_boundary']:.2f} | {losses} |"
+        )
+
+
 def priors_against(fitted: Fit) -> Iterator[str]:
     """What the rows made of the population's coordinates that no law without covariates has."""
     mean, sd = (getattr(fitted.posterior["population"], what)(("chain", "draw")) for what in ("mean", "std"))
@@ -161,6 +180,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = SamplerSettings(chains=2, draws=options.draws)
     sample = ["| rows | target | law | residual sd | mean | median size | n |", "|" + "---|" * 7]
+    ratios = ["| domain | domain tokens | best ratio | p at 1 | measured |", "|" + "---|" * 5]
     held_lines = [
         "| held out | target | law | rmse | mean error | CRPS | 50 % | 80 % | 90 % | width 90 | n |",
         "|" + "---|" * 11,
@@ -174,13 +194,15 @@ def main() -> None:
             if question.name == "in sample":
                 fitted = fit(table, law, method="laplace", seed=options.seed, settings=settings)
                 sample += in_sample(fitted)
+                if law == "repeated":
+                    ratios += limited(fitted)
                 print("\n".join(priors_against(fitted)))
             else:
                 out = held_out(table, question.name)
                 fitted = fit(table.select(~out), law, method="laplace", seed=options.seed, settings=settings)
                 held_lines += foreseen(fitted, table.select(out), question.name)
             print(f"{question.name}, {question.rows}, {law}: {time.time() - began:.0f} s", flush=True)
-    print("\n".join([*sample, "", *held_lines]))
+    print("\n".join([*sample, "", *held_lines, "", *ratios]))
 
 
 if __name__ == "__main__":
