@@ -19,7 +19,6 @@ from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
 from bayescpt.model.covariates import COVARIATES, Question, refuse_statements
 from bayescpt.model.layout import BASE_SHARE, progress_of
-from bayescpt.model.misfit import LEAST_SPAN
 from bayescpt.model.noise import loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
 
@@ -129,31 +128,13 @@ class Losses:
     ) -> Float[np.ndarray, "*grid"]:
         """dL / d log D at the end of the run, or at ``tokens`` in the shape of ``ratio``: nats per e-fold of tokens.
 
-        Covariates move with the tokens. For a law that can rise, what it misses bends its curve too.
+        Covariates move with the tokens. It is the law's: what the law misses is a line, which has no turning point.
         """
         theta, point = self._arguments(target, ratio, tokens)
         rates = {
             name: self._covariate(name, target, ratio, tokens, point.size.shape, True) for name in self.law.covariates
         }
-        by_law = np.asarray(_slope(self.law, theta, point, rates))
-        return by_law + self._missed_slope(target, ratio, tokens) if self.law.can_rise else by_law
-
-    def _missed_slope(
-        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None
-    ) -> Float[np.ndarray, "*grid"]:
-        table = self._fit.table
-        first, last = float(table.tokens.min()), float(table.tokens.max())
-        span = float(np.log(last / first))
-        if span == 0:
-            return np.zeros(self.count)
-        asked = np.asarray(self.tokens if tokens is None else tokens, float)
-        start, end, drift = self._misfit(target)
-        progress = self._progress(tokens)
-        early = self.draws.noise_early[TARGETS.index(target)]
-        inside = end - start - early * ((1 - progress) * start + progress * end)
-        # before the first checkpoint the misfit is held as it is there
-        per_span = np.where(asked > last, drift * span / max(span, LEAST_SPAN), np.where(asked < first, 0.0, inside))
-        return self.loudness(target, ratio, progress) * per_span / span
+        return np.asarray(_slope(self.law, theta, point, rates))
 
     def _arguments(
         self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None = None

@@ -270,7 +270,7 @@ def mode_draws(model: Model, mode: Mode, key: PRNGKeyArray, draws: int) -> dict[
     white = jax.random.normal(white_key, (draws, *mode.latent.shape))
     latent = jax.vmap(unwhitened, in_axes=(0, 0, None))(white, mean, mode.whitening)
     sites["coordinates"] = latent[..., :count]
-    sites["base_effect"] = ends_of(latent[..., count:], (width - count) // 2)
+    sites["base_effect"] = ends_of(latent[..., count:], (latent.shape[-1] - count) // 2)
     sites["noise_sd"] = jnp.exp(sites["log_noise_sd"])
     if "df_excess" in sites:
         sites["noise_df"] = 2.0 + sites["df_excess"]

@@ -36,8 +36,12 @@ def densities(
     with handlers.trace() as sites, handlers.substitute(data=values):
         model(rows, reference)
     own = latent_of(model, sites).log_prob(drawn[COORDINATES]).sum()
-    # independent of the coordinates: what is left of the whole
-    parts = {COORDINATES: own, BASE_EFFECT: sites["latent"]["fn"].base_dist.log_prob(latent).sum() - own}
+    # independent of the coordinates: what is left of the whole, but for places that hold no base
+    sd = drawn["base_sd"][:, None] * drawn["noise_sd"] / drawn["noise_typical"][:, None]
+    empty = ~rows.base_mask.any(0)[None, :, :, None]
+    padding = jnp.sum(jnp.where(empty, dist.Normal(0.0, sd[:, :, None, None]).log_prob(effect), 0.0))
+    whole = sites["latent"]["fn"].base_dist.log_prob(latent).sum()
+    parts = {COORDINATES: own, BASE_EFFECT: whole - own - padding}
     for name, site in sites.items():
         if site["type"] == "sample" and name not in ("latent", "loss"):
             part = name if name in model.hierarchy.sites else NOISE

@@ -148,7 +148,7 @@ def test_harm_by_repetition_makes_less_of_it_better(repeated: Fit) -> None:
     ]
     assert (np.diff(np.stack(values), axis=0) <= 1e-6).all()
     assert values[0].mean() > values[2].mean() + 0.1
-    assert (values[0] > 0.999).mean() > 0.9  # without harm only the worth of a token is less
+    assert (values[0] > 0.999).mean() > 0.8  # without harm only the worth of a token is less
 
 
 def test_the_summary_says_what_was_asked_and_how_often_the_end_is_best(repeated: Fit) -> None:

@@ -84,7 +84,8 @@ def test_it_has_turned_by_t_exactly_where_the_slope_at_t_is_not_positive(two_ter
 
 def test_the_slope_at_other_tokens_is_that_of_a_run_that_ends_there(two_term: Fit) -> None:
     losses = Losses(two_term, "code", N, 10 * D)
-    there = losses.slope_at("domain", 0.3, TOKENS[:, None])
+    shape = (len(TOKENS), two_term.size)
+    there = losses.slope("domain", np.full(shape, 0.3), np.broadcast_to(TOKENS[:, None], shape))
     assert there.shape == (len(TOKENS), two_term.size)
     for row, tokens in zip(there, TOKENS, strict=True):
         np.testing.assert_allclose(row, Losses(two_term, "code", N, tokens).slope("domain", np.array([0.3])), rtol=1e-9)
@@ -111,7 +112,8 @@ def test_a_ratio_below_the_critical_one_has_turned_by_then(
 def test_the_domain_loss_brings_the_turn_forward(two_term: Fit) -> None:
     settings = {"domain": "code", "size": N, "ratio": 0.5, "horizon": 10 * D}
     times = [turning_time(two_term, multiplier=m, **settings)["value"].values for m in (1.0, 30.0, math.inf)]  # type: ignore[arg-type]
-    falls = Losses(two_term, "code", N, D).slope_at("domain", 0.5, np.geomspace(1e4, 10 * D, 200)[:, None]).max(0) <= 0
+    tokens = np.broadcast_to(np.geomspace(1e4, 10 * D, 200)[:, None], (200, two_term.size))
+    falls = Losses(two_term, "code", N, D).slope("domain", np.full(tokens.shape, 0.5), tokens).max(0) <= 0
     assert falls.mean() > 0.5
     assert (times[0] <= times[1] * (1 + 1e-9))[falls].all()
     assert (times[1] <= times[2] * (1 + 1e-9))[falls].all()

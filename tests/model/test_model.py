@@ -61,6 +61,8 @@ def padded(rows: Rows, slots: int, checkpoints: int) -> Rows:
         base=jnp.pad(rows.base, ((0, 0), (0, slots)), constant_values=0),
         base_mask=rows.base_mask,
         base_root=rows.base_root,
+        traits=rows.traits,
+        trait_se=rows.trait_se,
     )
 
 
