@@ -49,7 +49,7 @@ def compare(
         from bayescpt.data import Table
         from bayescpt.fit.compare import comparison
         from bayescpt.fit.folds import folds_of
-        from bayescpt.fit.held_out import hold_out
+        from bayescpt.fit.held_out import check_foresight, hold_out
         from bayescpt.fit.run import check_method, model_of
 
         table = gather(Table.read, rows)
@@ -58,6 +58,8 @@ def compare(
         models = {"/".join(names): gather(model_of, *names) for names in itertools.product(*parts)}
         gather.done()
         gather(folds_of, table, by)
+        for model in models.values():
+            gather(check_foresight, model, by)
         gather.done()
         settings = SamplerSettings(chains, warmup, draws)
 

@@ -152,7 +152,10 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         own = jnp.arange(count, count + bases)
         precision = precision.at[:, own, own].set((1 / noise.base_sd**2)[:, None])
         kernel = kernel_of(noise, rows)
-        of_group = rows._replace(base=jnp.broadcast_to(rows.base, (targets, *rows.base.shape)))
+        base, traits, trait_se = (
+            jnp.broadcast_to(v, (targets, *v.shape)) for v in (rows.base, rows.traits, rows.trait_se)
+        )
+        of_group = rows._replace(base=base, traits=traits, trait_se=trait_se)
         wide = jnp.broadcast_to(precision[:, None], (targets, groups, *precision.shape[1:]))
         return _Group(of_group, kernel, inverse_ends(kernel)[0], loudness_of(noise, rows), loc, wide)
 
