@@ -67,6 +67,7 @@ def compare(
         from bayescpt.fit.averaging import compare as hold
         from bayescpt.fit.averaging import stacked
         from bayescpt.fit.folds import folds_of
+        from bayescpt.fit.held_out import check_foresight
         from bayescpt.fit.run import check_method, model_of
 
         table = gather(Table.read, rows)
@@ -79,6 +80,7 @@ def compare(
         gather(folds_of, table, by)
         for model in models.values():
             gather(usable, table, model, findings)
+            gather(check_foresight, model, by)
         gather.done()
         settings = SamplerSettings(chains, warmup, draws)
 

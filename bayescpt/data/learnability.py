@@ -24,7 +24,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from bayescpt.data.table import Table
 from bayescpt.schema import DOMAIN, GENERAL, TARGETS, Target
@@ -35,7 +35,7 @@ NEAR = 2.0
 """How far, as a factor in tokens, a checkpoint may lie from where it is wanted."""
 EVEN = 0.5
 """Ratio of the common footing."""
-SMALL: dict[Target, float] = {GENERAL: 0.002, DOMAIN: 0.01}
+SMALL: dict[Target, float] = {GENERAL: 0.0005, DOMAIN: 0.002}
 """Early log factors of a loss below which a change counts as about none."""
 SHAPES = np.geomspace(0.02, 5.0, 15)
 """e of h: from a jump at the first domain data to a straight line."""
@@ -48,8 +48,9 @@ GUESS, START_GUESS, GUESS_WEIGHT = 0.2, 0.03, 2.0
 LEAST = 0.01
 """Sum of ratios of a domain's runs on a base up to which they say nothing of it."""
 
-TRAITS = ("start", "gain", "cost")
-"""Statistics of a domain: log loss at the start, fall of its own loss, rise of the general loss."""
+TRAITS: dict[str, Target] = {"start": DOMAIN, "gain": DOMAIN, "cost": GENERAL}
+"""Statistics of a domain, by the target they are of: log loss at the start, fall of its own loss, rise of the general
+loss."""
 
 
 class Statistic(NamedTuple):
@@ -57,6 +58,13 @@ class Statistic(NamedTuple):
 
     value: Float[np.ndarray, " domain"]
     se: Float[np.ndarray, " domain"]
+
+
+class Traits(NamedTuple):
+    """Statistics of all domains, NaN where unknown, and their standard errors."""
+
+    value: Float[np.ndarray, "domain trait"]
+    se: Float[np.ndarray, "domain trait"]
 
 
 class Early(NamedTuple):
@@ -99,24 +107,40 @@ def early_of(table: Table, target: Target, tokens: float) -> Early:
     return Early(combined(value, spread, GUESS), sign * drift, small)
 
 
-def traits_of(table: Table) -> tuple[Float[np.ndarray, "domain trait"], Float[np.ndarray, "domain trait"]]:
+def early_rows(table: Table) -> Bool[np.ndarray, " row"]:
+    """Rows that the early statistics stand for: of every run those up to the checkpoint that was read."""
+    read = np.concatenate([_read(table, target, early_tokens(table))[0] for target in TARGETS])
+    until = np.full(len(table.runs), -np.inf)
+    np.maximum.at(until, table.run[read], table.tokens[read])
+    return table.tokens <= until[table.run]
+
+
+def traits_of(table: Table) -> Traits:
     """The statistics ``TRAITS`` of every domain in units of their spread over the table's domains, and their errors.
 
-    What is unknown is NaN in both.
+    Raises ValueError naming the statistics that fewer than two domains have: they say nothing of how domains differ.
     """
     at = early_tokens(table)
     found = (start_of(table), *(early_of(table, target, at).effect for target in (DOMAIN, GENERAL)))
-    values, errors = [], []
-    for value, se in found:
-        known = ~np.isnan(value)
-        centre = value[known].mean() if known.any() else 0.0
-        several = known.sum() > 1
-        # what the domains differ by, measurement error taken out: at least half of what is seen
-        seen = value[known].var(ddof=1) if several else 1.0
-        spread = math.sqrt(max(seen - float((se[known] ** 2).mean()), 0.25 * seen, 1e-12)) if several else 1.0
-        values.append((value - centre) / spread)
-        errors.append(se / spread)
-    return np.stack(values, axis=-1), np.stack(errors, axis=-1)
+    known = [int((~np.isnan(statistic.value)).sum()) for statistic in found]
+    lost = [name for name, count in zip(TRAITS, known, strict=True) if count < 2]
+    if lost:
+        raise ValueError(
+            f"early statistics: {', '.join(lost)} can be told for fewer than two domains. Needed are base losses "
+            f"(tokens = 0) of either target and, in runs with domain data, a checkpoint within a factor of {NEAR:g} of "
+            f"{at:.4g} tokens ({EARLY:.1%} of the longest run); or fit with another pooling (--pooling partial)"
+        )
+    values, errors = zip(*(_standardised(statistic) for statistic in found), strict=True)
+    return Traits(np.stack(values, axis=-1), np.stack(errors, axis=-1))
+
+
+def _standardised(statistic: Statistic) -> Statistic:
+    """In units of its spread over domains, measurement error taken out (but for half of what is seen at most)."""
+    value, se = statistic
+    known = ~np.isnan(value)
+    seen = float(value[known].var(ddof=1))
+    spread = math.sqrt(max(seen - float((se[known] ** 2).mean()), 0.25 * seen, 1e-12))
+    return Statistic((value - value[known].mean()) / spread, se / spread)
 
 
 def paper_statistics(table: Table) -> tuple[Statistic, Statistic, Statistic]:

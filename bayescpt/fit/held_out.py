@@ -26,6 +26,18 @@ class Judged(NamedTuple):
     """the fit to all rows, where one was made"""
 
 
+def check_foresight(model: Model, by: str) -> None:
+    """Raise ValueError where ``model`` cannot be held to account run by run without refits.
+
+    Early rows that a hierarchy reads as statistics have no density, so a run's would be that of its later rows alone.
+    """
+    if by == "run" and model.hierarchy.early:
+        raise ValueError(
+            f"pooling {model.hierarchy.name} reads the first rows of runs as statistics, so it has no density of whole "
+            "runs by importance sampling: hold out otherwise (--by ratio, size or tokens)"
+        )
+
+
 def hold_out(
     table: Table, model: Model, by: str, method: str, seed: int, settings: SamplerSettings, say: Say
 ) -> Judged:
@@ -42,6 +54,7 @@ def hold_out(
 
     Raises ValueError where the rows cannot carry the law or cannot be held out that way.
     """
+    check_foresight(model, by)
     model = model.on(table)
     sampler = Sampler(model, settings)
     failed = 0

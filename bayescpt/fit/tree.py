@@ -82,7 +82,8 @@ def tree_of(
     of_run = np.full((*density.shape[:2], len(table.runs)), np.nan)
     group, slot = np.nonzero(layout.runs >= 0)
     of_run[..., layout.runs[group, slot]] = np.asarray(density)[..., group, slot]
-    kept = np.unique(table.run)
+    # a run of which all rows went into early statistics has no likelihood
+    kept = np.unique(layout.runs[layout.runs >= 0])
 
     coords: dict[str, Any] = {
         "target": list(TARGETS),

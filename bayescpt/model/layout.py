@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from bayescpt.data.learnability import traits_of
+from bayescpt.data.learnability import Traits
 from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
 from bayescpt.model.base import usual_losses
@@ -106,8 +106,8 @@ def layout_of(
     group: Int[np.ndarray, " domain"] | None = None,
     use_se: bool = False,
     reference: Reference | None = None,
-    early: bool = False,
     known: Table | None = None,
+    traits: Traits | None = None,
 ) -> Layout:
     """Group the rows of ``table`` for ``law``.
 
@@ -115,8 +115,8 @@ def layout_of(
         group: group of every domain; each is one of its own by default.
         use_se: whether the table's standard errors are to be counted as noise of single rows.
         reference: of the table that a law was fitted on, where it is another.
-        early: whether the early statistics of the domains are to be worked out, every domain being a group.
         known: the table that a law was fitted on, where it is another: covariates of a domain are those known from it.
+        traits: early statistics of the domains and their errors, NaN where unknown, every domain being a group.
 
     Raises ValueError where the law starts at the base's loss and a row has none, or needs a column that is not given.
     """
@@ -174,17 +174,17 @@ def layout_of(
         base=jnp.asarray(base),
         base_mask=jnp.asarray(base_mask),
         base_root=jnp.asarray(_base_roots(table, bases)),
-        **_traits(table, groups, early),
+        **_traits(groups, traits),
     )
     return Layout(rows=grouped, row_index=index, runs=runs, bases=bases, group=group)
 
 
-def _traits(table: Table, groups: int, early: bool) -> dict[str, Array]:
+def _traits(groups: int, traits: Traits | None) -> dict[str, Array]:
     """Early statistics and their errors, as the fields of :class:`Rows`."""
-    if not early:
+    if traits is None:
         return {name: jnp.zeros((groups, 0)) for name in ("traits", "trait_se")}
-    assert groups == len(table.domains), "early statistics are those of single domains"
-    value, se = traits_of(table)
+    value, se = traits
+    assert len(value) == groups, "early statistics are those of single domains"
     return {"traits": jnp.asarray(np.nan_to_num(value)), "trait_se": jnp.asarray(np.nan_to_num(se, nan=np.inf))}
 
 

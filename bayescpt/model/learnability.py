@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,10 +24,14 @@ from bayescpt.model.population import (
     moved,
     root_of,
 )
+from bayescpt.schema import TARGETS
 
-LOADING = 0.5
-"""Prior standard deviation of a loading over the prior's spread. Six to eight domains cannot say which of dozens of
-coordinates follow which statistic: shrunk like this, three statistics explain 43 % of a domain's variance a priori."""
+OWN, OTHER = 0.8, 0.25
+"""Prior standard deviations of a loading over the prior's spread: of statistics of the target's own loss, and of those
+of the other loss. Six to eight domains cannot say which of dozens of coordinates follow which statistic. What a loss
+does early should say most of what the same loss does late."""
+LOADING = np.array([[OWN if of == target else OTHER for of in TRAITS.values()] for target in TARGETS])
+"""By target and statistic."""
 
 
 class Learnability(Hierarchy):
@@ -37,37 +39,34 @@ class Learnability(Hierarchy):
 
     z ~ N(0, 1), and the domain's early statistics (data/learnability.py: log loss at the start, early fall of its own
     loss, early rise of the general loss, in units of their spread over domains) are z with their own standard errors.
-    A domain without a statistic has that z from its prior, narrowed by its rows; one never seen is a draw from the
-    population. V ~ N(0, 0.5 spread), and the spread that is left is smaller by as much as V explains a priori, so that
+    A domain without a statistic has that z from its prior, narrowed by its later rows; one never seen is a draw from
+    the population. V is shrunk, and the spread that is left is smaller by as much as V explains a priori, so that
     domains differ as under partial pooling.
 
-    The statistics are functions of early rows that are in the likelihood too. They are read as covariates: the model is
-    of the losses given the statistics, as an analysis of covariance conditions on a baseline. What a row says of its
-    own domain counts in full either way; what the statistics add is how far the coordinates of a domain lie from the
-    mean, and that is learned from the domains with whole runs, whose few early rows hardly matter. For a domain with
-    early rows only, the same error sits in the statistic and in the rows: z is shrunk by its error, and V leaves a
-    spread that is wider than it. The clean alternative is `correlated`, where nothing but the likelihood tells of a
-    domain; it has to find 78 correlations a target from the rows, and rows of 2.5 % of a run say of most coordinates
-    nothing that those could be hung on.
+    No row counts twice: the early rows are in the statistics and not in the likelihood, which is that of the later
+    rows given the statistics, as an analysis of covariance conditions on a baseline. A domain with the first 2.5 % of
+    one run is told by its statistics alone. (With those rows in the likelihood besides, a law that is a little off at
+    the start of runs pulls the coordinates of such a domain after its few early rows, with narrow intervals.) In
+    `correlated` nothing but the likelihood tells of a domain: it takes no statistic for granted, but has to find dozens
+    of correlations, and early rows say what the law makes of them.
     """
 
     name = "learnability"
     meaning = "domains differ by their learnability, which early losses show, and by a spread that is estimated"
     prior = (
-        f"N(mu + V z, tau), z ~ N(0, 1) seen with error in {', '.join(TRAITS)}, V ~ N(0, {LOADING:g} spread), "
-        f"mu ~ N(loc, scale), tau ~ LogNormal(log spread - {0.5 * math.log1p(len(TRAITS) * LOADING**2):.2g}, "
-        f"{SPREAD_SD:g})"
+        f"N(mu + V z, tau), z ~ N(0, 1) seen with error in {', '.join(TRAITS)}, V ~ N(0, {OWN:g} spread) for those "
+        f"of the target's own loss and N(0, {OTHER:g} spread) for the others, mu ~ N(loc, scale), "
+        f"tau ~ LogNormal(log spread - log(1 + sum V^2)/2, {SPREAD_SD:g})"
     )
     sites = ("population", "spread", "loading", "learnability")
     early = True
 
     def sample(self, law: Law, rows: Rows) -> Population:
         prior, mean, sd = constants_of(law), *learnability_prior(rows)
-        each = dist.Normal(0.0, LOADING * prior.spread[..., None]).expand([*prior.spread.shape, len(TRAITS)])
         sites = {
             "population": numpyro.sample("population", dist.Normal(prior.loc, prior.scale).to_event(2)),
             "spread": numpyro.sample("spread", dist.LogNormal(jnp.log(left_over(prior)), SPREAD_SD).to_event(2)),
-            "loading": numpyro.sample("loading", each.to_event(3)),
+            "loading": numpyro.sample("loading", dist.Normal(0.0, loading_scale(prior)).to_event(3)),
             "learnability": numpyro.sample("learnability", dist.Normal(mean, sd).to_event(2)),
         }
         return self.population(law, sites, len(mean))
@@ -99,15 +98,18 @@ class Learnability(Hierarchy):
         precision = pull[..., None, None] * gram + diagonal(coefficient_precision(prior))
         wanted = pull[..., None] * jnp.einsum("gj,tgk->tkj", design, moments.mean)
         wanted = wanted.at[..., 0].add(prior.loc / prior.scale**2)
-        coefficients = jnp.linalg.solve(precision, wanted[..., None])[..., 0]
+        uncertain = jnp.linalg.inv(precision)
+        coefficients = jnp.einsum("tkij,tkj->tki", uncertain, wanted)
 
         loading = coefficients[..., 1:]
         residual = moments.mean - jnp.einsum("gj,tkj->tgk", design, coefficients)
         scatter = residual**2 + jnp.diagonal(moments.covariance, axis1=-2, axis2=-1)
         scatter += jnp.einsum("tkq,gqr,tkr->tgk", loading, covariance, loading)
+        # with what mean and loadings have taken up of it, or statistics would seem to explain a handful of domains
+        variance = scatter.mean(1) + jnp.einsum("tkij,ij->tk", uncertain, gram) / groups
         # the log-normal prior of the spread weighs as much as 1/sd^2 / 2 observations of it
         weight = 0.5 / SPREAD_SD**2
-        own = 0.5 * groups * jnp.log(scatter.mean(1))
+        own = 0.5 * groups * jnp.log(variance)
         return {
             "population": coefficients[..., 0],
             "spread": jnp.exp((own + weight * jnp.log(left_over(prior))) / (groups + weight)),
@@ -157,10 +159,14 @@ def learnability_prior(rows: Rows) -> tuple[Float[Array, "group trait"], Float[A
 
 def left_over(prior: PriorConstants) -> Float[Array, "target coordinate"]:
     """Spread of coordinates around what learnability explains, so that both together differ as the law's prior says."""
-    return prior.spread / math.sqrt(1 + len(TRAITS) * LOADING**2)
+    return prior.spread / jnp.sqrt(1 + jnp.sum(LOADING**2, axis=1))[:, None]
+
+
+def loading_scale(prior: PriorConstants) -> Float[Array, "target coordinate trait"]:
+    """Prior standard deviation of the loadings, in units of the coordinate."""
+    return prior.spread[..., None] * LOADING[:, None, :]
 
 
 def coefficient_precision(prior: PriorConstants) -> Float[Array, "target coordinate coefficient"]:
     """Prior precision of a coordinate's mean and of its loadings, in units of the coordinate."""
-    loadings = jnp.broadcast_to((LOADING * prior.spread[..., None]) ** -2, (*prior.spread.shape, len(TRAITS)))
-    return jnp.concatenate([prior.scale[..., None] ** -2, loadings], axis=-1)
+    return jnp.concatenate([prior.scale[..., None] ** -2, loading_scale(prior) ** -2], axis=-1)

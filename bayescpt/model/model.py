@@ -10,10 +10,11 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from bayescpt.data.learnability import EARLY, early_rows, traits_of
 from bayescpt.data.table import Table
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.hierarchy import PartialPooling
-from bayescpt.model.layout import BASE_SHARE, Layout, Rows, layout_of
+from bayescpt.model.layout import BASE_SHARE, Layout, Rows, layout_of, reference_of
 from bayescpt.model.noise import NOISES, Noise, NoiseDraw, RunDistribution, loudness_of
 from bayescpt.model.population import Hierarchy, Population
 from bayescpt.model.whiten import Whitening, sample_whitened
@@ -56,9 +57,19 @@ class Model:
     def layout(self, table: Table) -> Layout:
         """The rows of ``table`` grouped as the program needs them.
 
-        Raises ValueError where the rows cannot carry the law.
+        A hierarchy that reads early statistics has those rows in them and not in the likelihood: no row counts twice.
+        Raises ValueError where the rows cannot carry the law or the hierarchy.
         """
-        return layout_of(table, self.law, self.hierarchy.groups(table), early=self.hierarchy.early)
+        groups = self.hierarchy.groups(table)
+        if not self.hierarchy.early:
+            return layout_of(table, self.law, groups)
+        traits, late = traits_of(table), table.select(~early_rows(table))
+        if not len(late):
+            raise ValueError(
+                f"pooling {self.hierarchy.name} reads the first {EARLY:.1%} of the longest run as statistics, and "
+                "there are no other rows: add later checkpoints, or fit with another pooling (--pooling partial)"
+            )
+        return layout_of(late, self.law, groups, reference=reference_of(table), known=table, traits=traits)
 
     def likelihood(
         self,
