@@ -10,8 +10,8 @@ row of target ``domain``, and its own share of the stream the ratio. Sets:
   checkpoint that is listed twice and the first one of every run, which lies in the warm-up, are left out.
 - ``gadre_overtraining``: fitted below 1B parameters, the runs of 1.3B and 6.7B predicted; a fit for each of eight
   validation sets, whose noise differs twentyfold, with the three training corpora as its domains.
-- ``loss_to_loss``: fitted below the top isoFLOP, that one predicted; a fit for each of eight validation corpora with six
-  training corpora as its domains.
+- ``loss_to_loss``: fitted below the top isoFLOP, that one predicted; a fit for each of eight validation corpora with
+  six training corpora as its domains.
 - ``chinchilla_epoch``: mean and sd of A, B, E, alpha and beta against the published bootstrap, without the five points
   that it leaves out; ``chinchilla_epoch_all`` with them.
 
