@@ -67,7 +67,7 @@ def test_a_mixture_law_foresees_a_mixture_and_a_size_it_has_not_seen(mixing: Fit
 
 
 def test_every_row_is_described(mixing: Fit, blind: Fit) -> None:
-    """A law that sees the mixture is off by less than 0.01 nats in root mean square, one that does not by what it is."""
+    """Off by less than 0.01 nats in root mean square by a law that sees the mixture, else by what the mixture does."""
     for found, most in ((mixing, 0.01), (blind, 0.15)):
         frame = found.table.frame()
         error = predict(found, frame)["expected"].to_numpy().mean(axis=0) - frame["loss"].to_numpy()

@@ -57,7 +57,7 @@ def test_the_own_source_has_the_ratio_and_the_others_keep_their_proportions(told
 
 
 def test_a_domain_without_a_source_of_its_name_must_state_its_mixture(told: Table) -> None:
-    with pytest.raises(ValueError, match="no source of the name of domain 'law'.*state the shares of all sources"):
+    with pytest.raises(ValueError, match=r"no source of the name of domain 'law'.*state the shares of all sources"):
         asked(told, "law", [0.2])
     stated = {"general": 0.5, "books": 0.3, "code": 0.2}
     np.testing.assert_allclose(asked(told, "law", [0.1, 0.9], stated), [[0.3, 0.2, 0.5]] * 2)
