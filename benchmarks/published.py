@@ -15,16 +15,19 @@ row of target ``domain``, and its own share of the stream the ratio. Sets:
 - ``chinchilla_epoch``: mean and sd of A, B, E, alpha and beta against the published bootstrap, without the five points
   that it leaves out; ``chinchilla_epoch_all`` with them.
 
-A model is law/pooling/noise; laws joined by + are mixed with equal weights. Noise is ``normal`` or ``student``;
-``points`` is Student noise without what the law misses at a size, as if points were independent. By set and model:
-error of the median, share of losses inside central intervals of a new run and their width, all relative to the loss,
-over all held-out rows and by their distance: training compute over the most that was seen of that domain.
+A model is law/pooling/noise. Laws joined by ``+`` are mixed with equal weights, joined by ``&`` with those of stacking
+on the last scale: each is fitted without the top scale of the kept rows and weighed by what it says of that. Noise is
+``normal`` or ``student``; ``points`` is Student noise without what the law misses at a size, as if points were
+independent. By set and model: error of the median, share of losses inside central intervals of a new run and their
+width, all relative to the loss, over all held-out rows and by their distance: training compute over the most that was
+seen of that domain.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,6 +41,8 @@ import pandas as pd
 from bayescpt.ask import predict
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit, SamplerSettings, fit
+from bayescpt.fit.compare import stacking_weights
+from bayescpt.fit.foresight import expected_density, run_densities
 from bayescpt.laws import BILLION, LAWS
 from bayescpt.model.noise import NOISES, Noise
 from bayescpt.schema import DOMAIN, SHARE
@@ -63,12 +68,20 @@ class Case:
 
     kept: pd.DataFrame
     held: pd.DataFrame
+    scale: str
+    """what is larger at the next scale, ``size`` or ``compute``"""
+
+    def inner(self) -> Case:
+        """The kept rows without their top scale, and that."""
+        scale = self.kept["size"] * (self.kept["tokens"] if self.scale == "compute" else 1.0)
+        top = scale > 0.8 * scale.max()
+        return Case(self.kept[~top].reset_index(drop=True), self.kept[top].reset_index(drop=True), self.scale)
 
     def parts(self) -> Iterator[Case]:
         """A case for every fit."""
         for part in self.kept["part"].unique():
             kept, held = (rows[rows["part"] == part].drop(columns="part") for rows in (self.kept, self.held))
-            yield Case(kept.reset_index(drop=True), held.reset_index(drop=True))
+            yield Case(kept.reset_index(drop=True), held.reset_index(drop=True), self.scale)
 
 
 def dmsl_slimpajama(folder: Path) -> Case:
@@ -84,7 +97,7 @@ def dmsl_slimpajama(folder: Path) -> Case:
         part["domain"], part["ratio"] = domain, read[f"weight_{domain}"] if domain in SOURCES else 0.0
         parts.append(part.assign(**{SHARE + source: read[f"weight_{source}"] for source in SOURCES}))
     rows = pd.concat(parts, ignore_index=True).dropna().assign(part="all")
-    return _split(rows, rows["size"] > 680e6)
+    return _split(rows, rows["size"] > 680e6, "size")
 
 
 def gadre_overtraining(folder: Path) -> Case:
@@ -93,7 +106,7 @@ def gadre_overtraining(folder: Path) -> Case:
     rows = read.rename(columns={"N_no_embed": "size", "D": "tokens"})[["size", "tokens", "loss"]]
     rows["domain"], rows["part"] = read["train_dataset"] + ":" + read["val_set"], read["val_set"]
     rows["run"], rows["ratio"] = read["name"] + ":" + rows["domain"], 1.0
-    return _split(rows, rows["size"] > 1e9)
+    return _split(rows, rows["size"] > 1e9, "size")
 
 
 def loss_to_loss(folder: Path) -> Case:
@@ -107,7 +120,7 @@ def loss_to_loss(folder: Path) -> Case:
         parts.append(part)
     rows = pd.concat(parts, ignore_index=True)
     top = rows["iso_flop"] > 0.99 * rows["iso_flop"].max()
-    return _split(rows.drop(columns="iso_flop"), top)
+    return _split(rows.drop(columns="iso_flop"), top, "compute")
 
 
 def chinchilla_epoch(folder: Path, outliers: bool) -> Case:
@@ -117,15 +130,15 @@ def chinchilla_epoch(folder: Path, outliers: bool) -> Case:
     rows = pd.DataFrame({"size": [float(f"{size:.3g}") for size in read["N"]], "tokens": read["D"].to_numpy()})
     rows["loss"], rows["ratio"], rows["domain"] = read["loss"].to_numpy(), 1.0, "text"
     rows["run"], rows["part"] = [f"run-{i}" for i in range(len(rows))], "all"
-    return _split(rows, pd.Series(np.zeros(len(rows), bool)))
+    return _split(rows, pd.Series(np.zeros(len(rows), bool)), "compute")
 
 
-def _split(rows: pd.DataFrame, held: pd.Series) -> Case:
-    rows = rows.assign(target=DOMAIN)
+def _split(rows: pd.DataFrame, held: pd.Series, scale: str) -> Case:
+    rows = rows.assign(target=DOMAIN, size=rows["size"].astype(float), tokens=rows["tokens"].astype(float))
     kept, far = rows[~held], rows[held].copy()
-    most = (kept["size"].astype(float) * kept["tokens"]).groupby(kept["domain"]).max()
-    far["distance"] = far["size"].astype(float) * far["tokens"] / most.reindex(far["domain"]).to_numpy()
-    return Case(kept.reset_index(drop=True), far.reset_index(drop=True))
+    most = (kept["size"] * kept["tokens"]).groupby(kept["domain"]).max()
+    far["distance"] = far["size"] * far["tokens"] / most.reindex(far["domain"]).to_numpy()
+    return Case(kept.reset_index(drop=True), far.reset_index(drop=True), scale)
 
 
 @dataclass(frozen=True)
@@ -136,8 +149,21 @@ class Set:
     models: tuple[str, ...]
 
 
-SCALE_LAWS = ("chinchilla", "skaling", "chinchilla_wander", "chinchilla+skaling+chinchilla_wander")
-MIXTURE_LAWS = ("additive", "mixing", "additive_wander", "mixing_wander", "additive_wander+mixing_wander")
+SCALE_LAWS = (
+    "chinchilla",
+    "skaling",
+    "chinchilla_wander",
+    "chinchilla+skaling+chinchilla_wander",
+    "chinchilla&skaling&chinchilla_wander",
+)
+MIXTURE_LAWS = (
+    "additive",
+    "mixing",
+    "additive_wander",
+    "mixing_wander",
+    "additive+mixing+additive_wander+mixing_wander",
+    "additive&mixing&additive_wander&mixing_wander",
+)
 SETS = {
     "dmsl_slimpajama": Set(dmsl_slimpajama, tuple(f"{law}/partial/student" for law in MIXTURE_LAWS)),
     "gadre_overtraining": Set(gadre_overtraining, tuple(f"{law}/partial/student" for law in SCALE_LAWS)),
@@ -157,10 +183,28 @@ def fits(case: Case, model: str, options: argparse.Namespace) -> list[Fit]:
     table = Table.from_frame(case.kept)
     settings = SamplerSettings(options.chains, options.warmup, options.draws, options.target_accept)
     found = []
-    for law in laws.split("+"):
+    for law in re.split("[+&]", laws):
         one = fit(table, LAWS[law], pooling, NOISE[noise], options.method, options.seed, settings)
         found.append(one if one.passed else one.accept("a benchmark; what failed is told beside it"))
     return found
+
+
+def weights(case: Case, model: str, options: argparse.Namespace) -> np.ndarray:
+    """Weight of every law of a model."""
+    if "&" not in model:
+        count = model.split("/")[0].count("+") + 1
+        return np.full(count, 1 / count)
+    inner = case.inner()
+    held = Table.from_frame(inner.held)
+    density = [expected_density(run_densities(one, held)) for one in fits(inner, model, options)]
+    return stacking_weights(np.stack(density, axis=1))
+
+
+def mixed(found: list[Fit], weight: np.ndarray, points: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+    """Draws of a new run at every point (draw, point) from the mixture of fits."""
+    each = np.stack([predict(one, points)["predictive"].to_numpy() for one in found])
+    chosen = rng.choice(len(found), each.shape[1] * len(found), p=weight)
+    return each[chosen, rng.integers(0, each.shape[1], len(chosen))]
 
 
 def scored(held: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:
@@ -187,18 +231,19 @@ def study(name: str, model: str, options: argparse.Namespace) -> dict[str, Any]:
     began = time.time()
     result: dict[str, Any] = {"set": name, "model": model, "method": options.method}
     failed: set[str] = set()
-    rows = []
+    rows, told = [], []
     for case in SETS[name].case(options.folder).parts():
         found = fits(case, model, options)
         failed |= {check.name for one in found for check in one.checks if not check.passed}
         if len(case.held):
             points = case.held[[*POINT, *(column for column in case.held if column.startswith(SHARE))]]
-            draws = np.concatenate([predict(one, points)["predictive"].to_numpy() for one in found])
-            rows.append(scored(case.held, draws))
+            weight = weights(case, model, options)
+            told.append(weight.round(2).tolist())
+            rows.append(scored(case.held, mixed(found, weight, points, np.random.default_rng(options.seed))))
         else:
             result["parameters"] = parameters(found[0])
     if rows:
-        result["rows"] = pd.concat(rows).to_dict(orient="list")
+        result |= {"rows": pd.concat(rows).to_dict(orient="list"), "weights": told}
     return result | {"failed": sorted(failed), "seconds": time.time() - began}
 
 

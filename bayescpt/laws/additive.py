@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from bayescpt.laws.base import Coordinate, Param, Point, Prior, Scalar, Theta, power, raised
-from bayescpt.laws.sources import MIXTURE_GAIN, OverSources, shares_of
+from bayescpt.laws.sources import MIXTURE, OverSources, shares_of
 
 OWN = Coordinate(
     "log_own",
@@ -20,9 +20,6 @@ OWN = Coordinate(
     general=Prior(math.log(6.0), 0.5, 0.4),
     domain=Prior(math.log(6.0), 0.5, 0.5),
 )
-
-
-TYPICAL_GAMMA = 0.7
 
 
 def _worth(source: str) -> Coordinate:
@@ -42,8 +39,8 @@ def _gamma(source: str) -> Coordinate:
         "log",
         f"log of gamma of {source}: below 0, rare data count for more than their share",
         "own work, wide; fitted values are not published",
-        general=Prior(math.log(TYPICAL_GAMMA), 0.4, 0.3),
-        domain=Prior(math.log(TYPICAL_GAMMA), 0.4, 0.3),
+        general=Prior(math.log(0.7), 0.4, 0.3),
+        domain=Prior(math.log(0.7), 0.4, 0.3),
     )
 
 
@@ -69,21 +66,16 @@ class Additive(OverSources):
 
     @property
     def mixture_coordinates(self) -> tuple[Coordinate, ...]:
-        return (MIXTURE_GAIN, OWN, *map(_worth, self.sources), *map(_gamma, self.sources))
+        return (MIXTURE, OWN, *map(_worth, self.sources), *map(_gamma, self.sources))
 
     def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
-        own, count = jnp.exp(coordinates["log_own"]), len(self.sources)
+        count, even = float(len(self.sources)), jnp.exp(coordinates["log_mixture"])
         worth = {source: jnp.exp(coordinates[f"worth_{source}"]) for source in self.sources}
-        # without the own source, others that are worth the same make the term (O + n - 1)/(n - 1) ((n - 1)/n)^gamma
-        # times as large; the leading part of that
-        others = max(count - 1, 1)
-        even = jnp.exp(coordinates["log_mixture_gain"]) * others / own * (count / others) ** TYPICAL_GAMMA
-        typical = jnp.mean(jnp.stack(list(worth.values()))) * (count + own - 1)
-        found = {"O": own}
+        total = even * jnp.sum(jnp.stack(list(worth.values())))
+        found = {"O": jnp.exp(coordinates["log_own"])}
         for source in self.sources:
             gamma = jnp.exp(coordinates[f"log_gamma_{source}"])
-            amplitude = worth[source] * raised(float(count), gamma) / (even * typical)
-            found |= {f"C_{source}": amplitude, f"gamma_{source}": gamma}
+            found |= {f"C_{source}": worth[source] * raised(count, gamma) / total, f"gamma_{source}": gamma}
         return found, even
 
     def mixture(self, theta: Theta, point: Point) -> Scalar:

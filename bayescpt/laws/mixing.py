@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from bayescpt.laws.base import Coordinate, Param, Point, Prior, Scalar, Theta
-from bayescpt.laws.sources import MIXTURE_GAIN, OverSources, shares_of
+from bayescpt.laws.sources import MIXTURE, OverSources, shares_of
 
 OWN = Coordinate(
     "log_own",
@@ -61,15 +61,13 @@ class Mixing(OverSources):
 
     @property
     def mixture_coordinates(self) -> tuple[Coordinate, ...]:
-        return (MIXTURE_GAIN, OWN, *map(_transfer, self.sources))
+        return (MIXTURE, OWN, *map(_transfer, self.sources))
 
     def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
-        tau, count = jnp.exp(coordinates["log_own"]), len(self.sources)
         each = {f"t_{source}": coordinates[f"transfer_{source}"] for source in self.sources}
         mean = jnp.mean(jnp.stack(list(each.values())))
-        even = jnp.exp(coordinates["log_mixture_gain"]) / jnp.expm1(tau / count)
-        k = even * jnp.exp(tau / count - mean)
-        return {"k": k, "tau": tau, **each}, even
+        even = jnp.exp(coordinates["log_mixture"])
+        return {"k": even * jnp.exp(-mean), "tau": jnp.exp(coordinates["log_own"]), **each}, even
 
     def mixture(self, theta: Theta, point: Point) -> Scalar:
         shares, own = shares_of(point)

@@ -34,7 +34,7 @@ CHINCHILLA = "Chinchilla (2203.15556, constants of the replication 2404.10102)"
 LEVEL = Coordinate(
     "log_level",
     "log nats/token",
-    "loss at the reference size and tokens, with an even mix",
+    "loss at the reference size and tokens; at an even mix, of a set without a source of its own",
     "language models on text and code lie between 0.7 and 6 nats per token",
     general=Prior(math.log(2.8), 0.35, 0.15),
     domain=Prior(math.log(2.5), 0.4, 0.35),
@@ -121,7 +121,7 @@ class Scratch(Law):
 
     @abstractmethod
     def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
-        """Natural parameters of the mixture term, and the nats that it has at an even mix."""
+        """Natural parameters of the mixture term, and its nats at an even mix for a set without a source of its own."""
 
     @abstractmethod
     def mixture(self, theta: Theta, point: Point) -> Scalar:

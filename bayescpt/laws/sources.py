@@ -20,13 +20,13 @@ from bayescpt.schema import TWO_SOURCES
 SHARES, OWN_SOURCE = "shares", "own_source"
 """Covariates: the share of every source, and a 1 at the own source of the validation set."""
 
-MIXTURE_GAIN = Coordinate(
-    "log_mixture_gain",
+MIXTURE = Coordinate(
+    "log_mixture",
     "log nats/token",
-    "nats that the own source buys between none of it and an even mix",
+    "mixture term of a set without a source of its own, at an even mix: about what an own source can take off",
     "own work, wide: D-CPT's table 5 has 0.7 nats between a tenth and none; domain shifts reach several nats",
-    general=Prior(math.log(0.3), 0.6, 0.4),
-    domain=Prior(math.log(0.4), 0.6, 0.5),
+    general=Prior(math.log(0.4), 0.6, 0.4),
+    domain=Prior(math.log(0.5), 0.6, 0.5),
 )
 
 

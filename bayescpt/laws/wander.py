@@ -11,9 +11,8 @@ in compute; between knots a is linear, beyond the last ones constant. Since a > 
 whatever the walk. a = 1 is the Chinchilla law, a constant a is Skaling (skaling.py).
 
 Where rows bend, the walk follows; where there are none it goes on freely, so that intervals widen with distance. How
-far domains differ in a step is learned as for any coordinate. A step of the walk in units of a scale that is sampled
-too was tried: at the joint mode the scale came out ten times its prior median, since a large scale makes small scores
-likely.
+far domains differ in a step is learned as for any coordinate. Steps in units of a scale that is sampled too were tried:
+at the joint mode the scale came out ten times its prior median, since a large scale makes small scores likely.
 """
 
 from __future__ import annotations
