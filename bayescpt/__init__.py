@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bayescpt.ask import critical_ratio, predict, ratio_under_budget, summarise, summary
     from bayescpt.ask.horizon import horizon
+    from bayescpt.ask.ridges import ridges
     from bayescpt.ask.sensitivity import decisions, sensitivity
     from bayescpt.data import Table, TableError
     from bayescpt.data.overview import overview
@@ -37,6 +38,7 @@ __all__ = [
     "predict",
     "prior_fit",
     "ratio_under_budget",
+    "ridges",
     "sensitivity",
     "summarise",
     "summary",
@@ -60,6 +62,7 @@ _HOME = {
     "predict": "ask",
     "prior_fit": "fit",
     "ratio_under_budget": "ask",
+    "ridges": "ask.ridges",
     "sensitivity": "ask.sensitivity",
     "summarise": "ask",
     "summary": "ask",

@@ -101,6 +101,10 @@ class Losses:
         """dL / d log D at the end of the run: nats per e-fold of tokens."""
         return np.asarray(_slope(self.law, *self._arguments(target, ratio)))
 
+    def point(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Point:
+        """Where the law is asked for: fields over ratios and draws."""
+        return self._arguments(target, ratio)[1]
+
     def _arguments(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> tuple[dict[str, Array], Point]:
         index = TARGETS.index(target)
         theta = {name: values[index] for name, values in self.draws.theta.items()}
