@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         turning_time,
     )
     from bayescpt.ask.horizon import horizon
+    from bayescpt.ask.ridges import ridges
     from bayescpt.ask.sensitivity import decisions, sensitivity
     from bayescpt.data import Table, TableError
     from bayescpt.data.overview import overview
@@ -47,6 +48,7 @@ __all__ = [
     "prior_fit",
     "ratio_under_budget",
     "ratio_under_limited_data",
+    "ridges",
     "sensitivity",
     "summarise",
     "summary",
@@ -73,6 +75,7 @@ _HOME = {
     "prior_fit": "fit",
     "ratio_under_budget": "ask",
     "ratio_under_limited_data": "ask",
+    "ridges": "ask.ridges",
     "sensitivity": "ask.sensitivity",
     "summarise": "ask",
     "summary": "ask",

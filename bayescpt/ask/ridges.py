@@ -3,33 +3,36 @@
 The directions are those of :mod:`bayescpt.fit.ridges`, in the coordinates that are sampled and, where parameters are
 known only together, in the law's own (E against A and C). The run that would tell is looked for on a grid of sizes,
 ratios and tokens inside the table and one step beyond: where the loss moves most along the direction compared with all
-else that moves it, other parameters and the noise of a run.
+else that moves it, other parameters and the noise of a run. Along a direction coordinates move as draws do, by their
+regression on the position along it, and the loss by the gradient of the law.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from bayescpt.ask.losses import Losses
 from bayescpt.data.runs import SAME_RATIO, distinct
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit
 from bayescpt.fit.ridges import Direction, together, unidentified
+from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.density import coordinate_moments
-from bayescpt.model.layout import layout_of
+from bayescpt.model.layout import BASE_SHARE, layout_of
 from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import TARGETS, Target
 
-DRAWS = 500
-"""Draws that the search for runs uses: a part of 1/500 of a direction is noise."""
+DRAWS = 400
+"""Draws that the search for runs uses."""
 SIZE_STEP, TOKEN_STEP = 4.0, 3.0
 """One step beyond the table."""
 INNER = 3
@@ -37,7 +40,13 @@ INNER = 3
 NEARLY = 0.9
 """The cheapest run that tells at least this part of what the best one tells is named."""
 TELLS = 0.02
-"""A run that would remove less of a direction's variance than this is not worth naming."""
+"""A loss that would remove less of a direction's variance than this does not tell."""
+BY_CHANCE = 3.0
+"""Standard errors of a covariance over draws, below which it counts as none."""
+CENTRAL = (0.159, 0.841)
+"""Quantiles one standard deviation from the middle of a normal distribution."""
+MATTERS = 1e-3
+"""Nats by which some loss must move for a direction to matter within a step of the table."""
 COORDINATES, NATURAL = "coordinates", "natural parameters"
 
 
@@ -48,7 +57,8 @@ class Telling:
     Args:
         size, ratio, tokens: of the run.
         last: tokens of the table's longest run: a checkpoint before is one of a run of that length.
-        moves: standard deviation of the target's loss there along the direction, nats per token.
+        moves: by how much one standard deviation along the direction typically moves the target's expected loss there,
+            nats per token.
         removes: part of the direction's variance that this loss alone would remove, given all else that is uncertain.
     """
 
@@ -58,6 +68,15 @@ class Telling:
     last: float
     moves: float
     removes: float
+
+    @property
+    def text(self) -> str:
+        """What it would do, in words."""
+        if self.removes >= TELLS:
+            return f"{self} would remove {self.removes:.0%} of it"
+        if self.moves >= MATTERS:
+            return f"no single loss within a step of the table tells; it moves most ({self.moves:.2g} nats) in {self}"
+        return f"no loss within a step of the table hangs on it (none moves by {MATTERS:g} nats)"
 
     def __str__(self) -> str:
         length = "for" if self.tokens >= self.last else "with a checkpoint at"
@@ -73,7 +92,7 @@ class Ridge:
         contraction: posterior over prior variance along it, the largest of the domains; None for natural parameters.
         learned: whether it is narrow all the same, and its parameters are only known together.
         carriers: loadings of the parameters that carry it, in the domain where it is the widest.
-        run: that would tell in that domain; None where no single run within one step of the table would.
+        run: that would tell in that domain.
     """
 
     target: Target
@@ -83,23 +102,22 @@ class Ridge:
     contraction: float | None
     learned: bool
     carriers: Mapping[str, float]
-    run: Telling | None
+    run: Telling
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        told = None if self.run is None else {**vars(self.run), "text": str(self.run)}
+        told = {**vars(self.run), "text": self.run.text}
         return {**vars(self), "domains": list(self.domains), "carriers": dict(self.carriers), "run": told}
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A direction in one domain, and where every draw lies along it."""
+class _Found(NamedTuple):
+    """A direction in one domain, and by how much coordinates move along it by one standard deviation."""
 
     domain: str
     target: Target
     kind: str
     direction: Direction
-    score: Float[np.ndarray, " draw"]
+    step: Float[np.ndarray, " coordinate"]
 
 
 def ridges(fit: Fit) -> tuple[Ridge, ...]:
@@ -111,13 +129,12 @@ def ridges(fit: Fit) -> tuple[Ridge, ...]:
     looked into all the same.
     """
     fit = fit if fit.passed else fit.accept("looking for what is not identified")
-    thinned = _thinned(fit)
     groups: dict[tuple[str, str, str], list[_Found]] = {}
-    for found in (*_in_coordinates(fit, thinned), *_in_natural(fit, thinned)):
+    for found in (*_in_coordinates(fit), *_in_natural(fit)):
         groups.setdefault((found.target, found.kind, found.direction.name), []).append(found)
-    grids: dict[str, _Grid] = {}
-    told = [_told(members, thinned, grids) for members in groups.values()]
-    return tuple(sorted(told, key=lambda ridge: -(ridge.run.moves if ridge.run else 0.0)))
+    few, grids = _thinned(fit), dict[str, _Grid]()
+    told = [_told(members, few, grids) for members in groups.values()]
+    return tuple(sorted(told, key=lambda ridge: -ridge.run.moves))
 
 
 def _told(members: list[_Found], fit: Fit, grids: dict[str, _Grid]) -> Ridge:
@@ -143,7 +160,7 @@ def _with_rows(fit: Fit) -> Iterator[tuple[int, str, Target]]:
                 yield code, domain, target
 
 
-def _in_coordinates(fit: Fit, thinned: Fit) -> Iterator[_Found]:
+def _in_coordinates(fit: Fit) -> Iterator[_Found]:
     model, table = fit.model, fit.table
     layout = layout_of(table, model.law, model.hierarchy.groups(table), reference=fit.reference)
     _, prior = coordinate_moments(model, layout.rows, fit.reference, jax.random.key(0))
@@ -151,23 +168,31 @@ def _in_coordinates(fit: Fit, thinned: Fit) -> Iterator[_Found]:
     for code, domain, target in _with_rows(fit):
         draws = _of(fit.posterior["coordinates"], domain, target)
         own = np.asarray(prior[TARGETS.index(target), layout.group[code]])
-        scale = np.sqrt(np.diag(own))
-        few = _of(thinned.posterior["coordinates"], domain, target) / scale
         for direction in unidentified(names, np.cov(draws.T), own):
-            yield _Found(domain, target, COORDINATES, direction, few @ direction.loading)
+            unit = draws.std(axis=0) if direction.learned else np.sqrt(np.diag(own))
+            yield _Found(domain, target, COORDINATES, direction, _step(draws, draws / unit @ direction.loading))
 
 
-def _in_natural(fit: Fit, thinned: Fit) -> Iterator[_Found]:
+def _in_natural(fit: Fit) -> Iterator[_Found]:
     names = tuple(param.name for param in fit.model.law.params)
     for _, domain, target in _with_rows(fit):
-        draws, few = (
-            np.stack([_logarithm(one.posterior[name].sel(domain=domain, target=target)) for name in names], axis=1)
-            for one in (fit, thinned)
-        )
+        chosen = fit.posterior.sel(domain=domain, target=target)
+        draws = np.stack([_logarithm(chosen[name]) for name in names], axis=1)
         scale = draws.std(axis=0)
         scale[scale <= 1e-9 * np.abs(draws.mean(axis=0))] = np.inf  # a constant of the law, but for rounding
+        coordinates = _of(fit.posterior["coordinates"], domain, target)
         for direction in together(names, np.cov((draws / scale).T), np.ones(len(names))):
-            yield _Found(domain, target, NATURAL, direction, few / scale @ direction.loading)
+            yield _Found(domain, target, NATURAL, direction, _step(coordinates, draws / scale @ direction.loading))
+
+
+def _step(
+    coordinates: Float[np.ndarray, "draw coordinate"], position: Float[np.ndarray, " draw"]
+) -> Float[np.ndarray, " coordinate"]:
+    """By how much every coordinate moves with one standard deviation of the position along a direction."""
+    away = coordinates - coordinates.mean(axis=0)
+    step = (position - position.mean()) / position.std() @ away / len(away)
+    step[np.abs(step) < BY_CHANCE * away.std(axis=0) / np.sqrt(len(away))] = 0.0
+    return step
 
 
 def _of(values: xr.DataArray, domain: str, target: Target) -> Float[np.ndarray, "draw coordinate"]:
@@ -203,43 +228,60 @@ def ratios_of(table: Table) -> list[float]:
 
 
 class _Grid:
-    """Losses of one domain at every candidate run: what is expected, one value a draw, and the variance of noise."""
+    """What there is to know of one domain at every candidate run, by target.
+
+    ``expected`` are losses (candidate, draw), ``slopes`` their gradients in the coordinates (candidate, draw,
+    coordinate), ``noise`` the variance of a measured loss around the expected one (candidate).
+    """
 
     def __init__(self, fit: Fit, domain: str) -> None:
-        table = fit.table
-        self.last = float(table.tokens.max())
-        ratios = np.array(ratios_of(table))
+        self.last = float(fit.table.tokens.max())
+        ratios = np.array(ratios_of(fit.table))
         self.places: list[tuple[float, float, float]] = []
-        expected: dict[Target, list[np.ndarray]] = {target: [] for target in TARGETS}
-        noise: dict[Target, list[np.ndarray]] = {target: [] for target in TARGETS}
-        for size in steps(table.size, SIZE_STEP):
+        parts: dict[Target, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {target: [] for target in TARGETS}
+        for size in steps(fit.table.size, SIZE_STEP):
             # whoever trains there measures the base first: its loss is not what the run would tell
             base: dict[Target, float] | None = None
             if fit.model.law.needs_base:
                 base = {target: float(np.median(fit.base_loss(domain, size, target))) for target in TARGETS}
-            for tokens in steps(table.tokens, TOKEN_STEP):
+            for tokens in steps(fit.table.tokens, TOKEN_STEP):
                 losses = Losses(fit, domain, size, tokens, base)
                 self.places += [(size, float(ratio), tokens) for ratio in ratios]
-                for target in TARGETS:
-                    expected[target].append(losses.at(target, ratios[:, None]))
-                    noise[target].append(_noise(losses, target, ratios))
-        self.expected = {target: np.concatenate(values) for target, values in expected.items()}
-        self.noise = {target: np.concatenate(values) for target, values in noise.items()}
+                for index, target in enumerate(TARGETS):
+                    coordinates = _of(fit.posterior["coordinates"], domain, target)
+                    where = losses.point(target, ratios[:, None])
+                    slopes = _slopes(fit.model.law, coordinates, where, fit.reference, jnp.asarray(BASE_SHARE[index]))
+                    expected = losses.at(target, ratios[:, None])
+                    parts[target].append((expected, np.asarray(slopes), _noise(losses, target, ratios)))
+        joined = {target: [np.concatenate(each) for each in zip(*parts[target], strict=True)] for target in TARGETS}
+        self.expected, self.slopes, self.noise = ({t: joined[t][i] for t in TARGETS} for i in range(3))
 
-    def telling(self, found: _Found) -> Telling | None:
-        """The cheapest of the runs that would tell nearly as much of a direction as any."""
-        score = (found.score - found.score.mean()) / found.score.std()
-        losses = self.expected[found.target]
-        away = losses - losses.mean(axis=1, keepdims=True)
-        along = np.abs(away @ score) / len(score)
-        removes = along**2 / ((away**2).mean(axis=1) + self.noise[found.target])
-        if not removes.max() >= TELLS:
-            return None
-        good = np.flatnonzero(removes >= NEARLY * removes.max())
+    def telling(self, found: _Found) -> Telling:
+        """The cheapest of the runs that would tell nearly as much of a direction as any.
+
+        Where none would, the run whose loss moves most along it.
+        """
+        # typical values, not moments: a normal approximation draws where a law is bent beyond recognition
+        low, high = np.quantile(self.expected[found.target], CENTRAL, axis=1)
+        variance = (0.5 * (high - low)) ** 2
+        along = np.median(np.abs(self.slopes[found.target] @ found.step), axis=1)
+        removes = along**2 / (np.maximum(variance, along**2) + self.noise[found.target])
+        merit = removes if removes.max() >= TELLS else along
+        good = np.flatnonzero(merit >= NEARLY * merit.max())
         cost = [self.places[i][0] * max(self.places[i][2], self.last) for i in good]
-        best = good[np.lexsort((-removes[good], cost))[0]]
+        best = good[np.lexsort((-merit[good], cost))[0]]
         size, ratio, tokens = self.places[best]
         return Telling(size, ratio, tokens, self.last, float(along[best]), float(removes[best]))
+
+
+@partial(jax.jit, static_argnums=0)
+def _slopes(law: Law, coordinates: Array, where: Point, reference: Reference, base_share: Array) -> Array:
+    """Gradient of the loss in the coordinates: (ratio, draw, coordinate) from (draw, coordinate) and (ratio, draw)."""
+
+    def loss(values: Array, point: Point) -> Array:
+        return law.loss(law.natural(values, reference, base_share), point)
+
+    return jax.vmap(jax.vmap(jax.grad(loss)), in_axes=(None, 0))(coordinates, where)
 
 
 def _noise(losses: Losses, target: Target, ratios: Float[np.ndarray, " ratio"]) -> Float[np.ndarray, " ratio"]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayescpt.cli.diagnose import SHORT, lines
 from bayescpt.cli.files import check_output
 from bayescpt.cli.findings import tell, usable
 from bayescpt.cli.options import Debug, Json, bounded
@@ -16,6 +18,7 @@ from bayescpt.settings import SamplerSettings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bayescpt.ask.ridges import Ridge
     from bayescpt.fit import Fit
 
 DEFAULTS = SamplerSettings()
@@ -61,6 +64,7 @@ def fit(
         gather(bounded, "--draws", draws, LEAST_DRAWS)
         gather(bounded, "--target-accept", target_accept, 0, 1, False)
         use_devices(max(chains, 1))
+        from bayescpt.ask.ridges import ridges
         from bayescpt.data import Table
         from bayescpt.data.overview import overview
         from bayescpt.fit import fit as sample
@@ -79,6 +83,7 @@ def fit(
         parts = (model.law, model.hierarchy, model.noise)
         found, seconds = in_background(lambda: sample(table, *parts, method, seed, settings), label)
         found.save(path)
+        open_ = ridges(found)
         say.result(
             {
                 "path": str(path),
@@ -98,8 +103,9 @@ def fit(
                 "seconds": round(seconds, 2),
                 "passed": found.passed,
                 "checks": [vars(one) for one in found.checks],
+                "ridges": [one.as_dict() for one in open_],
             },
-            lambda console: draw(found, str(path), seconds, console),
+            lambda console: draw(found, str(path), seconds, open_, console),
         )
         if not found.passed:
             say.warn(failure(found, str(path)))
@@ -113,8 +119,8 @@ def failure(found: Fit, path: str) -> str:
     return "\n".join([head, *failed, "fit again as they say; answers from this file need --accept REASON"])
 
 
-def draw(found: Fit, path: str, seconds: float, console: Console) -> None:
-    """The checks and where the fit is, for a person."""
+def draw(found: Fit, path: str, seconds: float, open_: Sequence[Ridge], console: Console) -> None:
+    """The checks, what is left open, and where the fit is, for a person."""
     from rich.table import Table as Grid
     from rich.text import Text
 
@@ -125,4 +131,6 @@ def draw(found: Fit, path: str, seconds: float, console: Console) -> None:
         mark = Text("passed", style="green") if one.passed else Text("FAILED", style="bold red")
         grid.add_row(one.name, mark, Text(one.message))
     console.print(grid)
+    for line in lines(open_, SHORT):
+        console.print(line, soft_wrap=True)
     console.print(f"{path}: {found.size} draws of the {found.model.law.name} law in {seconds:.0f} s", soft_wrap=True)

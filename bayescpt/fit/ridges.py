@@ -29,7 +29,7 @@ class Direction:
 
     Args:
         names: of the parameters.
-        loading: how far each moves along it, in prior standard deviations; of length 1.
+        loading: how far each moves along it, in standard deviations; of length 1.
         contraction: posterior over prior variance along it.
         learned: whether it counts as learned, and its parameters are only known together.
     """
@@ -90,10 +90,11 @@ def together(
     covariance: Float[np.ndarray, "parameter parameter"],
     scale: Float[np.ndarray, " parameter"],
 ) -> list[Direction]:
-    """Groups of parameters that are pairwise linked by correlations above 0.9, along their widest direction.
+    """Groups of parameters that hang together by correlations above 0.9, each along what they have in common.
 
     Args:
-        scale: what a parameter's moves and the contraction are measured in, prior standard deviations.
+        scale: what the contraction is measured in, prior standard deviations. Loadings of these directions are in
+            posterior standard deviations, so that every parameter of a group has its part.
     """
     sd = np.sqrt(np.diag(covariance))
     moving = sd > 0
@@ -104,11 +105,11 @@ def together(
     for number in range(count):
         mine = np.flatnonzero((group == number) & moving)
         if len(mine) > 1:
-            relative = covariance[np.ix_(mine, mine)] / scale[mine, None] / scale[mine]
-            widths, vectors = np.linalg.eigh(relative)
+            inner = covariance[np.ix_(mine, mine)]
             loading = np.zeros(len(names))
-            loading[mine] = vectors[:, -1]
-            found.append(Direction(names, loading, float(widths[-1]), learned=bool(widths[-1] <= UNLEARNED)))
+            loading[mine] = np.linalg.eigh(inner / sd[mine, None] / sd[mine])[1][:, -1]
+            widest = float(np.linalg.eigvalsh(inner / scale[mine, None] / scale[mine])[-1])
+            found.append(Direction(names, loading, widest, learned=True))
     return found
 
 

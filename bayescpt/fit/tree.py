@@ -21,6 +21,8 @@ from bayescpt.model.layout import Layout, Rows
 from bayescpt.model.model import Model
 from bayescpt.schema import TARGETS
 
+MOST_AT_ONCE = 64
+"""Draws whose likelihood is computed together."""
 DIMS = {
     "coordinates": ["target", "domain", "coordinate"],
     "population": ["target", "coordinate"],
@@ -40,17 +42,27 @@ DIMS = {
 }
 
 
-@partial(jax.jit, static_argnames="model")
+@partial(jax.jit, static_argnames=("model", "batch"))
 def _derived(
-    model: Model, rows: Rows, reference: Reference, sites: dict[str, Array]
-) -> tuple[dict[str, Array], dict[str, Array], Array]:
-    """Of draws (chain, draw, ...): natural parameters, log prior by part, and log likelihood of every run."""
+    model: Model, rows: Rows, reference: Reference, sites: dict[str, Array], batch: int
+) -> tuple[dict[str, Array], Array, dict[str, Array]]:
+    """Of draws (chain, draw, ...): natural parameters, log likelihood of every run, and log prior by part."""
 
-    def one(drawn: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array], Array]:
-        return model.natural(drawn["coordinates"], reference), *densities(model, rows, reference, drawn)
+    def seen(drawn: dict[str, Array]) -> tuple[dict[str, Array], Array]:
+        return model.natural(drawn["coordinates"], reference), densities(model, rows, reference, drawn)[1]
 
-    # one draw after another: all at once would need memory for every row of every draw
-    return jax.lax.map(lambda chain: jax.lax.map(one, chain, batch_size=64), sites)
+    def prior(drawn: dict[str, Array]) -> dict[str, Array]:
+        return densities(model, rows, reference, drawn)[0]
+
+    # a few draws after another: all at once would need memory for every row of every draw. A prior needs no rows
+    natural, likelihood = jax.lax.map(lambda chain: jax.lax.map(seen, chain, batch_size=batch), sites)
+    return natural, likelihood, jax.vmap(jax.vmap(prior))(sites)
+
+
+def _batch(draws: int) -> int:
+    """Draws at a time: a divisor where there is one, for what is left over would be compiled by itself."""
+    largest = max(size for size in range(1, MOST_AT_ONCE + 1) if draws % size == 0)
+    return largest if largest >= MOST_AT_ONCE / 4 else MOST_AT_ONCE
 
 
 def tree_of(
@@ -69,7 +81,7 @@ def tree_of(
     """
     posterior = {name: np.asarray(sites[name]) for name in DIMS if name in sites}
     sampled = {name: jnp.asarray(value) for name, value in sites.items() if not name.startswith(("white_", "latent"))}
-    natural, prior, density = _derived(model, layout.rows, reference, sampled)
+    natural, density, prior = _derived(model, layout.rows, reference, sampled, _batch(sites["run_sd"].shape[1]))
     dims = dict(DIMS)
     for param in model.law.params:
         posterior[param.name] = np.asarray(natural[param.name])
