@@ -128,6 +128,14 @@ class Losses:
     ) -> Float[np.ndarray, "*grid"]:
         """dL / d log D at the end of the run, or at ``tokens`` in the shape of ``ratio``: nats per e-fold of tokens.
 
+        Covariates move with the tokens. It is the law's: what the law misses is a line, which has no turning point.
+        """
+        theta, point = self._arguments(target, ratio, tokens)
+        rates = {
+            name: self._covariate(name, target, ratio, tokens, point.size.shape, True) for name in self.law.covariates
+        }
+        return np.asarray(_slope(self.law, theta, point, rates))
+
     def point(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Point:
         """Where the law is asked for: fields over ratios and draws."""
         return self._arguments(target, ratio)[1]
