@@ -30,7 +30,7 @@ GAIN = Coordinate(
     "nats by which a loss is lower at K = 2 than at K = 1/2",
     "no fitted values are published; domains differ by nats in their own loss and hardly in the general one",
     general=Prior(math.log(0.05), 0.8, 0.3),
-    domain=Prior(math.log(0.5), 0.8, 0.3),
+    domain=Prior(math.log(0.2), 0.7, 0.3),
 )
 MU = Coordinate(
     "log_mu",
@@ -112,7 +112,8 @@ class Cross(Law):
         start, fall = point.given["learnability"]
         found = {"inverse_start": 1 / start, "fall": fall}
         if "learnability_bend" in self.covariates:
-            found["inverse_bend"] = 1 / point.given["learnability_bend"]
+            (bend,) = point.given["learnability_bend"]
+            found["inverse_bend"] = 1 / bend
         return floor_at_zero(sum(theta[f"w_{term}"] * found[term] for term in self.terms), jnp.asarray(LEAST))
 
 

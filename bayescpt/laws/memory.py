@@ -231,9 +231,10 @@ def _terms(
     teaching = jnp.where(base_share > 0, share, 1.0) * tokens
     healed = raised(1 + teaching / theta["tau"], -theta["delta"])
     log_share = healed * jnp.log1p(gained_share / (base_share + theta["eps"]))
-    return faded, settled, log_share, gained(counted * seen * tokens / theta["tau"], theta["beta"])
+    own = gained(counted * seen * tokens / theta["tau"], theta["beta"]) / theta["beta"]
+    return faded, settled, log_share, own
 
 
 def gained(tokens: Scalar, beta: Scalar) -> Scalar:
-    """[1 - (1 + x)^-beta] / beta, exact for small x and small beta > 0; ln(1 + x) in the limit beta -> 0."""
-    return -jnp.expm1(-beta * jnp.log1p(tokens)) / beta
+    """1 - (1 + x)^-beta, exact for small x and small beta."""
+    return -jnp.expm1(-beta * jnp.log1p(tokens))

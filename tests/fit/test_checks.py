@@ -106,4 +106,4 @@ def test_a_value_that_never_moved_fails(value: float) -> None:
 def test_what_is_not_a_parameter_is_not_checked() -> None:
     assert "scratch" not in CHECKED  # constant in these tests, and yet they pass
     hyper = {"base_sd", "run_sd", "noise_sd", "noise_memory", "noise_df", "noise_share_exponent", "noise_early"}
-    assert {"coordinates", "population", "spread", *hyper} == set(CHECKED)
+    assert {"coordinates", "population", "spread", "loading", "learnability", *hyper} == set(CHECKED)

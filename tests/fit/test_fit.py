@@ -174,7 +174,7 @@ def test_the_seed_decides_the_prior_draws(prior: Fit, study_table: Table) -> Non
 def test_an_unknown_law_is_named_with_those_on_offer() -> None:
     with pytest.raises(ValueError, match="no law is called 'oracle'; on offer: memory, dcpt") as error:
         model_of("oracle", "fuzzy", "loud")
-    assert "no pooling is called 'fuzzy'; on offer: partial, correlated, none, complete" in str(error.value)
+    assert "no pooling is called 'fuzzy'; on offer: partial, correlated, learnability, none, " in str(error.value)
     assert "no noise is called 'loud'; on offer: normal, student" in str(error.value)
     with pytest.raises(ValueError, match="no method is called 'guess'; on offer: nuts, laplace"):
         check_method("guess")
