@@ -362,6 +362,7 @@ def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
         f"REVIEW {code}" for code in ("two_sizes", "late_checkpoints", "no_repeated_seeds")
     ]
     assert {one["code"] for one in told["findings"]} >= {"two_sizes", "ratio_range"}
+    assert {"target", "name", "domains", "contraction", "carriers", "run"} <= set(told["ridges"][0])
     assert "ess_bulk" in done.stderr
     assert "--accept REASON" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]

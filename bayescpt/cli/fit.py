@@ -12,7 +12,7 @@ from bayescpt.cli.files import check_output
 from bayescpt.cli.findings import tell, usable
 from bayescpt.cli.options import Debug, Json, bounded
 from bayescpt.cli.sampling import in_background, use_devices
-from bayescpt.cli.session import FAILED, Gather, session
+from bayescpt.cli.session import FAILED, Gather, Session, session
 from bayescpt.settings import SamplerSettings
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def fit(
         gather(bounded, "--draws", draws, LEAST_DRAWS)
         gather(bounded, "--target-accept", target_accept, 0, 1, False)
         use_devices(max(chains, 1))
-        from bayescpt.ask.ridges import ridges
         from bayescpt.data import Table
         from bayescpt.data.overview import overview
         from bayescpt.fit import fit as sample
@@ -83,7 +82,7 @@ def fit(
         parts = (model.law, model.hierarchy, model.noise)
         found, seconds = in_background(lambda: sample(table, *parts, method, seed, settings), label)
         found.save(path)
-        open_ = ridges(found)
+        open_ = left_open(found, say)
         say.result(
             {
                 "path": str(path),
@@ -103,13 +102,24 @@ def fit(
                 "seconds": round(seconds, 2),
                 "passed": found.passed,
                 "checks": [vars(one) for one in found.checks],
-                "ridges": [one.as_dict() for one in open_],
+                "ridges": None if open_ is None else [one.as_dict() for one in open_],
             },
             lambda console: draw(found, str(path), seconds, open_, console),
         )
         if not found.passed:
             say.warn(failure(found, str(path)))
             raise typer.Exit(FAILED)
+
+
+def left_open(found: Fit, say: Session) -> Sequence[Ridge] | None:
+    """Directions that the rows leave open; None, and said so, where the law cannot be asked about runs by itself."""
+    from bayescpt.ask.ridges import ridges
+
+    try:
+        return ridges(found)
+    except ValueError as error:
+        say.warn(f"which run would tell what these rows leave open cannot be said: {error}")
+        return None
 
 
 def failure(found: Fit, path: str) -> str:
@@ -119,7 +129,7 @@ def failure(found: Fit, path: str) -> str:
     return "\n".join([head, *failed, "fit again as they say; answers from this file need --accept REASON"])
 
 
-def draw(found: Fit, path: str, seconds: float, open_: Sequence[Ridge], console: Console) -> None:
+def draw(found: Fit, path: str, seconds: float, open_: Sequence[Ridge] | None, console: Console) -> None:
     """The checks, what is left open, and where the fit is, for a person."""
     from rich.table import Table as Grid
     from rich.text import Text
@@ -131,6 +141,6 @@ def draw(found: Fit, path: str, seconds: float, open_: Sequence[Ridge], console:
         mark = Text("passed", style="green") if one.passed else Text("FAILED", style="bold red")
         grid.add_row(one.name, mark, Text(one.message))
     console.print(grid)
-    for line in lines(open_, SHORT):
+    for line in () if open_ is None else lines(open_, SHORT):
         console.print(line, soft_wrap=True)
     console.print(f"{path}: {found.size} draws of the {found.model.law.name} law in {seconds:.0f} s", soft_wrap=True)

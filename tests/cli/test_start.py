@@ -28,7 +28,7 @@ def test_help_loads_nothing_heavy() -> None:
     )
     printed = fresh(code)
     assert printed.endswith("LOADED []")
-    assert all(f"  {name} " in printed for name in ("check", "fit", "predict", "cmr", "ratio"))
+    assert all(f"  {name} " in printed for name in ("check", "fit", "compare", "diagnose", "predict", "cmr", "ratio"))
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
