@@ -17,8 +17,8 @@ from bayescpt.fit.astray import base_effect, token_distance, token_drift
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
-from bayescpt.model.covariates import COVARIATES, Question, refuse_statements
-from bayescpt.model.layout import BASE_SHARE, progress_of
+from bayescpt.model.covariates import COVARIATES, Question, refuse_statements, without_own_share
+from bayescpt.model.layout import BASE_SHARE, EVEN, progress_of
 from bayescpt.model.noise import loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
 
@@ -94,8 +94,16 @@ class Losses:
         """How much louder noise is there than at an even mix at the end of a run."""
         index = TARGETS.index(target)
         share = jnp.asarray(ratio if target == "domain" else 1 - ratio)
+        if self._without_own_share(index):
+            share = jnp.full_like(share, EVEN)
         shape = (jnp.asarray(self.draws.noise_share_exponent[index]), jnp.asarray(self.draws.noise_early[index]))
         return np.asarray(loudness(share, jnp.asarray(self.progress if progress is None else progress), *shape))
+
+    def _without_own_share(self, index: int) -> bool:
+        table = self._fit.table
+        if self._domain not in table.domains:
+            return not self.law.uses_share
+        return bool(without_own_share(table, self.law)[index, table.domains.index(self._domain)])
 
     @cached_property
     def progress(self) -> float:

@@ -211,11 +211,12 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
 
 
 def first_levels(noise: Noise, targets: int, groups: int) -> Levels:
-    """Where the search for the noise begins: wide."""
+    """Where the search for the noise begins: wide, but for bases, which else take the effect of size for themselves."""
+    base = jnp.full(targets, jnp.log(noise.base_scale))
     each = jnp.full(targets, jnp.log(noise.run_scale))
     memory = jnp.full(targets, jnp.log(noise.memory))
     return Levels(
-        each,
+        base,
         each,
         jnp.full((targets, groups), jnp.log(0.05)),
         memory,

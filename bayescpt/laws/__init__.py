@@ -11,25 +11,25 @@ jax.config.update("jax_enable_x64", True)
 from bayescpt.laws.additive import Additive  # noqa: E402
 from bayescpt.laws.anchored import Anchored  # noqa: E402
 from bayescpt.laws.base import BILLION, Coordinate, Law, Param, Point, Prior, Reference  # noqa: E402
-from bayescpt.laws.chinchilla import Chinchilla  # noqa: E402
+from bayescpt.laws.chinchilla import Chinchilla, Skaling  # noqa: E402
 from bayescpt.laws.dcpt import DCPT  # noqa: E402
 from bayescpt.laws.dcpt_cross import CROSS  # noqa: E402
 from bayescpt.laws.memory import Memory  # noqa: E402
 from bayescpt.laws.mixing import Mixing  # noqa: E402
 from bayescpt.laws.repetition import Repeated  # noqa: E402
 from bayescpt.laws.rivals import RIVALS  # noqa: E402
-from bayescpt.laws.skaling import Skaling  # noqa: E402
+from bayescpt.laws.scratch import Form  # noqa: E402
 from bayescpt.laws.trajectory import Trajectory  # noqa: E402
 from bayescpt.laws.two_term import TwoTerm  # noqa: E402
 
 SCRATCH: tuple[Law, ...] = (
     Chinchilla(),
-    Chinchilla(wanders=True),
     Skaling(),
+    Chinchilla(Form.WANDER),
     Mixing(),
-    Mixing(wanders=True),
+    Mixing(Form.WANDER),
     Additive(),
-    Additive(wanders=True),
+    Additive(Form.WANDER),
 )
 """Of training from scratch."""
 ALL: tuple[Law, ...] = (

@@ -68,15 +68,15 @@ class Additive(OverSources):
     def mixture_coordinates(self) -> tuple[Coordinate, ...]:
         return (MIXTURE, OWN, *map(_worth, self.sources), *map(_gamma, self.sources))
 
-    def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
-        count, even = float(len(self.sources)), jnp.exp(coordinates["log_mixture"])
+    def mixture_natural(self, coordinates: Mapping[str, Scalar], even: Scalar) -> dict[str, Scalar]:
+        count = float(len(self.sources))
         worth = {source: jnp.exp(coordinates[f"worth_{source}"]) for source in self.sources}
         total = even * jnp.sum(jnp.stack(list(worth.values())))
         found = {"O": jnp.exp(coordinates["log_own"])}
         for source in self.sources:
             gamma = jnp.exp(coordinates[f"log_gamma_{source}"])
             found |= {f"C_{source}": worth[source] * raised(count, gamma) / total, f"gamma_{source}": gamma}
-        return found, even
+        return found
 
     def mixture(self, theta: Theta, point: Point) -> Scalar:
         shares, own = shares_of(point)

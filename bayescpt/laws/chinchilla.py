@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import jax.numpy as jnp
 
 from bayescpt.laws.base import Coordinate, Param, Point, Scalar, Theta
-from bayescpt.laws.scratch import Scratch
+from bayescpt.laws.scratch import Form, Scratch
 
 FLOPS = 6.0
 """Training FLOPs for one parameter and token."""
@@ -32,11 +32,27 @@ class Chinchilla(Scratch):
     def mixture_coordinates(self) -> tuple[Coordinate, ...]:
         return ()
 
-    def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
-        return {}, jnp.zeros(())
+    def mixture_even(self, coordinates: Mapping[str, Scalar]) -> Scalar:
+        return jnp.zeros(())
+
+    def mixture_natural(self, coordinates: Mapping[str, Scalar], even: Scalar) -> dict[str, Scalar]:
+        return {}
 
     def mixture(self, theta: Theta, point: Point) -> Scalar:
         return jnp.zeros(())
+
+
+@dataclass(frozen=True, repr=False)
+class Skaling(Chinchilla):
+    """L = E + (A/N^alpha + B/D^beta)^k: with k < 1 tokens buy less for a small model."""
+
+    form: Form = Form.POWER
+
+    reference: ClassVar[str] = "Skaling (2608.07222), by a secondary source; coordinates and priors are own work"
+
+    @property
+    def name(self) -> str:
+        return "skaling"
 
 
 class Allocation(NamedTuple):

@@ -63,11 +63,10 @@ class Mixing(OverSources):
     def mixture_coordinates(self) -> tuple[Coordinate, ...]:
         return (MIXTURE, OWN, *map(_transfer, self.sources))
 
-    def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
+    def mixture_natural(self, coordinates: Mapping[str, Scalar], even: Scalar) -> dict[str, Scalar]:
         each = {f"t_{source}": coordinates[f"transfer_{source}"] for source in self.sources}
         mean = jnp.mean(jnp.stack(list(each.values())))
-        even = jnp.exp(coordinates["log_mixture"])
-        return {"k": even * jnp.exp(-mean), "tau": jnp.exp(coordinates["log_own"]), **each}, even
+        return {"k": even * jnp.exp(-mean), "tau": jnp.exp(coordinates["log_own"]), **each}
 
     def mixture(self, theta: Theta, point: Point) -> Scalar:
         shares, own = shares_of(point)

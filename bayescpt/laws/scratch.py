@@ -1,4 +1,4 @@
-"""Laws of training from scratch: E + A/N^alpha + B/D^beta, and what a kind of them adds for the mixture.
+"""Laws of training from scratch: irreducible, reducible by size and tokens, and what a kind of them adds for a mixture.
 
 Sizes, tokens and losses of such studies are those of whole trainings, so that the priors of the terms are others than
 for continual pre-training.
@@ -10,6 +10,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -25,7 +26,6 @@ from bayescpt.laws.base import (
     Reference,
     Scalar,
     Theta,
-    floor_at_zero,
     raised,
 )
 from bayescpt.laws.surface import PARAMS, size_amplitude, token_amplitude
@@ -58,7 +58,7 @@ TOKEN_GAIN = Coordinate(
 ALPHA = Coordinate(
     "log_alpha",
     "log",
-    "size exponent at the reference",
+    "size exponent where tokens abound: alpha k",
     f"{CHINCHILLA}: 0.35; 0.2 to 0.5 in other tables",
     general=Prior(math.log(0.35), 0.35, 0.2),
     domain=Prior(math.log(0.35), 0.35, 0.25),
@@ -66,24 +66,63 @@ ALPHA = Coordinate(
 BETA = Coordinate(
     "log_beta",
     "log",
-    "token exponent at the reference",
+    "token exponent where parameters abound: beta k",
     f"{CHINCHILLA}: 0.37; more along runs whose learning rate decays",
     general=Prior(math.log(0.4), 0.4, 0.2),
     domain=Prior(math.log(0.4), 0.4, 0.25),
 )
+COMMON_POWER = Coordinate(
+    "log_k",
+    "log",
+    "log of k, the common power of both terms: how far tokens buy less for a small model",
+    "wide: 1 is the Chinchilla law, and 0.31 to 0.45 are reported for Skaling (2608.07222, by a secondary source)",
+    general=Prior(math.log(0.7), 0.35, 0.2),
+    domain=Prior(math.log(0.7), 0.35, 0.2),
+)
 SCALE = (LEVEL, SIZE_GAIN, TOKEN_GAIN, ALPHA, BETA)
 SCALE_PARAMS = tuple(PARAMS[name] for name in ("E", "A", "alpha", "B", "beta"))
+POWER_PARAMS = (
+    *(PARAMS[name] for name in ("E", "alpha", "beta")),
+    Param("A", "nats/token to 1/k", "size term at one billion parameters"),
+    Param("B", "nats/token to 1/k", "data term at one billion tokens"),
+    Param("k", "-", "common power of both"),
+)
+
+
+LIMIT = 8.0
+"""How sharply what is reducible ends at the loss itself."""
+
+
+def divided(loss: Scalar, reducible: Scalar) -> tuple[Scalar, Scalar]:
+    """A loss as irreducible and reducible: E > 0, and the part of ``reducible`` that it leaves room for.
+
+    With x = reducible/loss the part is (1 + x^8)^(-1/8): 1 for small x, 1/x for large. The loss stays what it is on
+    either side of E = 0, as the rows see it; a floor under E alone let it go.
+    """
+    x = reducible / loss
+    part = raised(1 + raised(x, jnp.asarray(LIMIT)), jnp.asarray(-1 / LIMIT))
+    return loss * (1 - x * part), part
+
+
+class Form(StrEnum):
+    """How size and tokens make up the reducible loss."""
+
+    SUM = "A/N^alpha + B/D^beta"
+    POWER = "(A/N^alpha + B/D^beta)^k"
+    WANDER = "Phi(A/N^alpha + B/D^beta), d log Phi/d log wandering around k"
 
 
 @dataclass(frozen=True, repr=False)
 class Scratch(Law):
-    """L = E + A/N^alpha + B/D^beta + a mixture term. N and D in billions.
+    """L = E + reducible + a mixture term. N and D in billions.
+
+    The coordinates of size and tokens are the nats that they buy around the reference, whatever the form.
 
     Args:
-        wanders: whether the exponent of the reducible loss wanders with scale (wander.py).
+        form: of the reducible loss.
     """
 
-    wanders: bool = False
+    form: Form = Form.SUM
 
     kind: ClassVar[str]
     terms: ClassVar[str]
@@ -94,20 +133,21 @@ class Scratch(Law):
 
     @property
     def name(self) -> str:
-        return f"{self.kind}_wander" if self.wanders else self.kind
+        return self.kind if self.form is Form.SUM else f"{self.kind}_{self.form.name.lower()}"
 
     @property
     def equation(self) -> str:
-        form = "L = E + A/N^alpha + B/D^beta" + (f" + {self.terms}" if self.terms else "")
-        return f"{form}, the exponent of its reducible part wandering with scale" if self.wanders else form
+        return f"L = E + {self.form}" + (f" + {self.terms}" if self.terms else "")
 
     @property
     def params(self) -> tuple[Param, ...]:
-        return (*SCALE_PARAMS, *self.mixture_params, *(wander.PARAMS if self.wanders else ()))
+        scale = SCALE_PARAMS if self.form is Form.SUM else POWER_PARAMS
+        return (*scale, *self.mixture_params, *(wander.PARAMS if self.form is Form.WANDER else ()))
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
-        return (*SCALE, *self.mixture_coordinates, *(wander.COORDINATES if self.wanders else ()))
+        power = () if self.form is Form.SUM else (COMMON_POWER,)
+        return (*SCALE, *power, *self.mixture_coordinates, *(wander.COORDINATES if self.form is Form.WANDER else ()))
 
     @property
     @abstractmethod
@@ -120,8 +160,12 @@ class Scratch(Law):
         """Coordinates of the mixture term."""
 
     @abstractmethod
-    def mixture_natural(self, coordinates: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], Scalar]:
-        """Natural parameters of the mixture term, and its nats at an even mix for a set without a source of its own."""
+    def mixture_even(self, coordinates: Mapping[str, Scalar]) -> Scalar:
+        """Nats of the mixture term at an even mix for a set without a source of its own."""
+
+    @abstractmethod
+    def mixture_natural(self, coordinates: Mapping[str, Scalar], even: Scalar) -> dict[str, Scalar]:
+        """Natural parameters of the mixture term that has ``even`` nats there."""
 
     @abstractmethod
     def mixture(self, theta: Theta, point: Point) -> Scalar:
@@ -131,20 +175,35 @@ class Scratch(Law):
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
         own = self.named(coordinates)
-        alpha, beta = jnp.exp(own["log_alpha"]), jnp.exp(own["log_beta"])
-        A = size_amplitude(jnp.exp(own["log_size_gain"]), alpha, reference)
-        B = token_amplitude(jnp.exp(own["log_token_gain"]), beta, reference)
-        mixture, even = self.mixture_natural(own)
-        loss = jnp.exp(own["log_level"])
-        reducible = A * raised(reference.size, -alpha) + B * raised(reference.tokens, -beta)
-        E = floor_at_zero(loss - reducible - even, 0.05 * loss)
-        theta = {"E": E, "A": A, "alpha": alpha, "B": B, "beta": beta, **mixture}
-        return theta | {"R0": reducible, **wander.multipliers(own)} if self.wanders else theta
+        slopes = jnp.exp(own["log_alpha"]), jnp.exp(own["log_beta"])
+        amplitudes = (
+            size_amplitude(jnp.exp(own["log_size_gain"]), slopes[0], reference),
+            token_amplitude(jnp.exp(own["log_token_gain"]), slopes[1], reference),
+        )
+        size, tokens = (
+            a * raised(at, -slope)
+            for a, at, slope in zip(amplitudes, (reference.size, reference.tokens), slopes, strict=True)
+        )
+        even, loss = self.mixture_even(own), jnp.exp(own["log_level"])
+        E, part = divided(loss, size + tokens + even)
+        theta = {"E": E, **self.mixture_natural(own, part * even)}
+        if self.form is Form.SUM:
+            A, B = (part * a for a in amplitudes)
+            return {**theta, "A": A, "alpha": slopes[0], "B": B, "beta": slopes[1]}
+        k = jnp.exp(own["log_k"])
+        alpha, beta = slopes[0] / k, slopes[1] / k
+        # at the reference both forms have the same terms and the same slopes
+        reducible = part * (size + tokens)
+        unit = raised(reducible, 1 / k) / (size + tokens)
+        theta |= {"A": unit * size * raised(reference.size, alpha), "alpha": alpha}
+        theta |= {"B": unit * tokens * raised(reference.tokens, beta), "beta": beta, "k": k}
+        return theta | {"R0": reducible, **wander.multipliers(own)} if self.form is Form.WANDER else theta
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
-        reducible = theta["A"] * raised(point.size, -theta["alpha"]) + theta["B"] * raised(point.tokens, -theta["beta"])
-        bent = wander.bent(reducible, theta) if self.wanders else reducible
-        return theta["E"] + bent + self.mixture(theta, point)
+        total = theta["A"] * raised(point.size, -theta["alpha"]) + theta["B"] * raised(point.tokens, -theta["beta"])
+        if self.form is not Form.SUM:
+            total = wander.bent(total, theta) if self.form is Form.WANDER else raised(total, theta["k"])
+        return theta["E"] + total + self.mixture(theta, point)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(wanders={self.wanders})"
+        return f"{type(self).__name__}({self.name})"

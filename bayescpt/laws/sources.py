@@ -7,13 +7,14 @@ for it is alike by default, and pooled over validation sets: the mean of a sourc
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bayescpt.laws.base import Coordinate, Point, Prior, Theta
+from bayescpt.laws.base import Coordinate, Point, Prior, Scalar, Theta
 from bayescpt.laws.scratch import Scratch
 from bayescpt.schema import TWO_SOURCES
 
@@ -46,12 +47,15 @@ class OverSources(Scratch):
     def on(self, sources: tuple[str, ...]) -> OverSources:
         return replace(self, sources=sources or TWO_SOURCES)
 
+    def mixture_even(self, coordinates: Mapping[str, Scalar]) -> Scalar:
+        return jnp.exp(coordinates["log_mixture"])
+
     def of_each(self, theta: Theta, name: str) -> Float[Array, " source"]:
         """A parameter of every source."""
         return jnp.stack([theta[f"{name}_{source}"] for source in self.sources])
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(wanders={self.wanders}, sources={self.sources})"
+        return f"{type(self).__name__}({self.name}, sources={self.sources})"
 
 
 def shares_of(point: Point) -> tuple[Float[Array, " source"], Float[Array, " source"]]:

@@ -1,14 +1,14 @@
 """A power law whose exponent wanders with scale: what the form may do beyond the rows that it was fitted to.
 
 Scaling laws fitted over a few decades leave residuals that bend with scale, and their error at the next scale is larger
-than any inside: the form is not exact. Here the reducible loss R(N, D) = A/N^alpha + B/D^beta is taken to Phi(R) with
+than any inside: the form is not exact. Here S(N, D) = A/N^alpha + B/D^beta is taken to the reducible loss Phi(S) with
 
-    d log Phi / d log R = a(c),   Phi(R) = R exp(-g int_0^c (a(v) - 1) dv),   c = log(R0/R)/g,
+    d log Phi/d log S = k a(c),   Phi(S) = S^k exp(-k g int_0^c (a(v) - 1) dv),   c = log(S0/S)/g,
 
-where R0 is R at the reference point and g = alpha beta/(alpha + beta) its exponent in compute along the compute-optimal
+where S0 is S at the reference point and g = alpha beta/(alpha + beta) its exponent in compute along the compute-optimal
 frontier, so that c counts e-folds of compute. log a is a random walk from a = 1 at the reference, over factors of three
 in compute; between knots a is linear, beyond the last ones constant. Since a > 0, the loss falls in size and tokens
-whatever the walk. a = 1 is the Chinchilla law, a constant a is Skaling (skaling.py).
+whatever the walk. a = 1 is the Skaling form, with k = 1 the Chinchilla law.
 
 Where rows bend, the walk follows; where there are none it goes on freely, so that intervals widen with distance. How
 far domains differ in a step is learned as for any coordinate. Steps in units of a scale that is sampled too were tried:
@@ -48,7 +48,7 @@ COORDINATES: tuple[Coordinate, ...] = tuple(
     for side, k in KNOTS
 )
 PARAMS: tuple[Param, ...] = (
-    Param("R0", "nats/token", "reducible loss at the reference, where the exponent is that of the law"),
+    Param("R0", "nats/token", "reducible loss at the reference, where the exponent is k"),
     *(
         Param(f"a_{WAY[side]}_{k}", "-", f"exponent at 3^{k} times {WAY[side]} in compute, over that at the reference")
         for side, k in KNOTS
@@ -67,11 +67,12 @@ def multipliers(coordinates: Mapping[str, Scalar]) -> dict[str, Scalar]:
     return found
 
 
-def bent(reducible: Scalar, theta: Theta) -> Scalar:
-    """Phi(R), nats per token."""
-    g = theta["alpha"] * theta["beta"] / (theta["alpha"] + theta["beta"])
-    excess = jnp.stack([theta[f"a_{WAY[side]}_{k}"] for side, k in KNOTS]) - 1.0
-    return reducible * jnp.exp(-g * jnp.sum(excess * hats(jnp.log(theta["R0"] / reducible) / g)))
+def bent(total: Scalar, theta: Theta) -> Scalar:
+    """Phi(S), nats per token."""
+    k, g = theta["k"], theta["alpha"] * theta["beta"] / (theta["alpha"] + theta["beta"])
+    place = (jnp.log(theta["R0"]) / k - jnp.log(total)) / g
+    excess = jnp.stack([theta[f"a_{WAY[side]}_{n}"] for side, n in KNOTS]) - 1.0
+    return jnp.exp(k * (jnp.log(total) - g * jnp.sum(excess * hats(place))))
 
 
 def hats(place: Scalar) -> Float[Array, " knot"]:

@@ -17,13 +17,15 @@ from bayescpt.data.learnability import Traits
 from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
 from bayescpt.model.base import usual_losses
-from bayescpt.model.covariates import covariates_of
+from bayescpt.model.covariates import covariates_of, without_own_share
 from bayescpt.model.misfit import alike
 from bayescpt.schema import GENERAL, TARGETS
 
 CHECKPOINT_BLOCK = 4
 RUN_BLOCK = 4
 
+EVEN = 0.5
+"""Share of an even mix."""
 BASE_SHARE = np.array([1.0 if target == GENERAL else 0.0 for target in TARGETS])
 """The base was trained on the general corpus and has not seen the domain as such."""
 
@@ -155,7 +157,7 @@ def layout_of(
     point = Point(
         size=column(table.size / BILLION, typical.size),
         tokens=column(table.tokens / BILLION, typical.tokens),
-        share=column(table.share, 0.5),
+        share=column(np.where(without_own_share(table, law)[table.target, table.domain], EVEN, table.share), EVEN),
         base_loss=column(table.base_loss, 1.0),
         base_share=jnp.broadcast_to(BASE_SHARE[:, None, None, None], shape),
         base_usual=column(usual_losses(table)[table.base, table.domain, table.target], 1.0),

@@ -18,10 +18,19 @@ from bayescpt.model.covariates.base import Covariate, Question
 from bayescpt.model.covariates.epochs import DomainEpochs
 from bayescpt.model.covariates.learnability import Learnability, LearnabilityBend
 from bayescpt.model.covariates.rates import LrAnneal, LrSum
-from bayescpt.model.covariates.shares import OwnSource, Shares
+from bayescpt.model.covariates.shares import OwnSource, Shares, without_own_share
 from bayescpt.schema import TWO_SOURCES
 
-__all__ = ["ALL", "COVARIATES", "Covariate", "Question", "covariates_of", "refuse_statements", "statements_of"]
+__all__ = [
+    "ALL",
+    "COVARIATES",
+    "Covariate",
+    "Question",
+    "covariates_of",
+    "refuse_statements",
+    "statements_of",
+    "without_own_share",
+]
 
 ALL: tuple[Covariate, ...] = (
     DomainEpochs(),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from bayescpt.data.share_rules import SHARE_TOLERANCE
 from bayescpt.data.table import Table
+from bayescpt.laws import Law
 from bayescpt.model.covariates.base import Covariate, Question
 from bayescpt.schema import DOMAIN, GENERAL, TARGETS, TWO_SOURCES, Target
 
@@ -97,6 +98,15 @@ class OwnSource(Covariate):
         if own is not None:
             found[..., own] = 1.0
         return found
+
+
+def without_own_share(table: Table, law: Law) -> Bool[np.ndarray, "target domain"]:
+    """Where a share of the own corpus means nothing: the law does not see it, or the stream has no source of that name.
+
+    Such losses count as measured at an even mix wherever only the own share is asked for, as in the noise.
+    """
+    none = [[own_source(table, domain, target) is None for domain in table.domains] for target in TARGETS]
+    return np.array(none, dtype=bool) & law.from_scratch | (not law.uses_share)
 
 
 def own_source(table: Table, domain: str, target: Target) -> int | None:
