@@ -12,11 +12,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from bayescpt.fit import Fit
+from bayescpt.fit.astray import base_effect, token_distance, token_drift
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
 from bayescpt.model.covariates import COVARIATES, Question
 from bayescpt.model.layout import BASE_SHARE, progress_of
+from bayescpt.model.misfit import LEAST_SPAN
 from bayescpt.model.noise import loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
 
@@ -44,6 +46,7 @@ class Losses:
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f"the base's {target} loss must be a positive number of nats per token, got {value}")
         self._fit, self._domain = fit, domain
+        self._missing: dict[Target, tuple[Float[np.ndarray, " draw"], ...]] = {}
         self._base: dict[Target, Float[np.ndarray, " draw"]] = {
             t: np.full(self.count, v) for t, v in (base_loss or {}).items()
         }
@@ -65,7 +68,8 @@ class Losses:
     def at(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
         """Expected loss at ``ratio``, whose last axis (or only value) runs over draws.
 
-        What the law misses at the base is part of it: as estimated where the table has runs of it, else drawn.
+        What the law misses at the base is part of it: as estimated where the table has runs of it, else inherited from
+        bases of similar size; beyond the data it may go astray (fit/astray.py).
         """
         return np.asarray(_value(self.law, *self._arguments(target, ratio))) + self._missed(target, ratio)
 
@@ -82,24 +86,32 @@ class Losses:
         return float(progress_of(jnp.asarray(self.tokens / BILLION), self._fit.reference))
 
     def _missed(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
-        return self.loudness(target, ratio) * self.progress * self._effects[TARGETS.index(target)]
+        """What the law misses: a line in progress inside the data, and a drift beyond."""
+        start, end, drift = self._misfit(target)
+        line = (1 - self.progress) * start + self.progress * end
+        return self.loudness(target, ratio) * (line + float(token_distance(self._fit, self.tokens)) * drift)
 
-    @cached_property
-    def _effects(self) -> tuple[Float[np.ndarray, " draw"], ...]:
-        """Effect of the base of this size by target: the table's where it has one such, else a new one."""
-        return tuple(self._effect(index) for index in range(len(TARGETS)))
-
-    def _effect(self, index: int) -> Float[np.ndarray, " draw"]:
-        here = np.flatnonzero(np.isclose(self._fit.table.base_size, self.size, rtol=1e-9))
-        known = [b for b in here if not np.isnan(self.draws.base_effects[index, b]).any()]
-        if len(known) == 1:
-            return self.draws.base_effects[index, known[0]]
-        rng = self._fit.rng("base effect", self._domain, TARGETS[index], repr(self.size))
-        return self.draws.base_sd[index] * rng.standard_normal(self.count)
+    def _misfit(self, target: Target) -> tuple[Float[np.ndarray, " draw"], ...]:
+        """At the first and at the last checkpoint, and over a span beyond it, at an even mix."""
+        if target not in self._missing:
+            start, end = base_effect(self._fit, self.draws, self._domain, target, self.size)
+            self._missing[target] = (start, end, token_drift(self._fit, self.draws, self._domain, target))
+        return self._missing[target]
 
     def slope(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
-        """dL / d log D at the end of the run: nats per e-fold of tokens."""
-        return np.asarray(_slope(self.law, *self._arguments(target, ratio)))
+        """dL / d log D at the end of the run, with that of what the law misses: nats per e-fold of tokens."""
+        by_law = np.asarray(_slope(self.law, *self._arguments(target, ratio)))
+        table = self._fit.table
+        span = float(np.log(table.tokens.max() / table.tokens.min()))
+        if self.tokens < table.tokens.min() or span == 0:
+            return by_law  # the misfit is held there
+        start, end, drift = self._misfit(target)
+        if self.tokens > table.tokens.max():
+            per_span = drift * span / max(span, LEAST_SPAN)
+        else:
+            line = (1 - self.progress) * start + self.progress * end
+            per_span = end - start - self.draws.noise_early[TARGETS.index(target)] * line
+        return by_law + self.loudness(target, ratio) * per_span / span
 
     def _arguments(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> tuple[dict[str, Array], Point]:
         index = TARGETS.index(target)

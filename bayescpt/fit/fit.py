@@ -28,7 +28,7 @@ from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
 from bayescpt.schema import TARGETS, Target
 
-FORMAT = 2
+FORMAT = 3
 NUTS, LAPLACE, PRIOR = "nuts", "laplace", "prior"
 METHODS = (NUTS, LAPLACE)
 PACKAGES = ("bayescpt", "jax", "numpyro", "arviz-base", "numpy", "xarray")
@@ -38,9 +38,11 @@ class Draws(NamedTuple):
     """Everything about one domain, one row per posterior draw (chains joined). General first, domain second."""
 
     theta: dict[str, Float[Array, "target draw"]]
-    base_effects: Float[np.ndarray, "target base draw"]
-    """of the table's bases, in the order of their names; NaN where the domain has no rows of that base"""
+    base_effects: Float[np.ndarray, "target base end draw"]
+    """of the table's bases, in the order of their names, at the first and the last checkpoint; NaN where the domain has
+    no rows of that base"""
     base_sd: Float[np.ndarray, "target draw"]
+    """of this domain"""
     run_sd: Float[np.ndarray, "target draw"]
     noise_sd: Float[np.ndarray, "target draw"]
     noise_memory: Float[np.ndarray, "target draw"]
@@ -107,16 +109,16 @@ class Fit:
             chosen = posterior.sel(domain=domain)
             coordinates = chosen["coordinates"].transpose("target", "sample", "coordinate").values
             noise_sd = chosen["noise_sd"].transpose("target", "sample").values
-            effects = chosen["base_effect"].transpose("target", "base", "sample").values
+            effects = chosen["base_effect"].transpose("target", "base", "end", "sample").values
         else:
             coordinates = self._new_domain(domain)
             rng = self.rng("new domain's noise", domain)
             noise_sd = typical * np.exp(self.model.noise.group_spread * rng.standard_normal(typical.shape))
-            effects = np.full((len(TARGETS), len(self.table.bases), self.size), np.nan)
+            effects = np.full((len(TARGETS), len(self.table.bases), 2, self.size), np.nan)
         return Draws(
             theta=_natural(self.model, jnp.asarray(coordinates), self.reference),
             base_effects=effects,
-            base_sd=each("base_sd"),
+            base_sd=each("base_sd") * noise_sd / typical,
             run_sd=each("run_sd"),
             noise_sd=noise_sd,
             noise_memory=each("noise_memory"),

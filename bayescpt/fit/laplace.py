@@ -15,7 +15,7 @@ from numpyro.optim import Adam
 
 from bayescpt.laws import Reference
 from bayescpt.model.layout import Rows
-from bayescpt.model.model import Model
+from bayescpt.model.model import Model, ends_of
 from bayescpt.model.noise import (
     BASE_SPREAD,
     EARLY_SD,
@@ -65,6 +65,7 @@ class Levels(NamedTuple):
     def draw(self) -> NoiseDraw:
         """The noise itself."""
         base_sd, run_sd, sd = (LEAST_SD + jnp.exp(v) for v in (self.log_base_sd, self.log_run_sd, self.log_sd))
+        base_sd = base_sd[:, None] * sd / _typical(sd)[:, None]
         df = jnp.full(len(TARGETS), DF)
         return NoiseDraw(base_sd, run_sd, sd, jnp.exp(self.log_memory), self.share_exponent, self.early, df)
 
@@ -90,14 +91,17 @@ class _Group(NamedTuple):
 def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     """Mode and local covariance of ``model`` on ``rows``."""
     targets, groups = rows.loss.shape[:2]
-    bases = rows.base_mask.shape[-1]
+    bases = rows.base_root.shape[-1]
     law, hierarchy = model.law, model.hierarchy
     count = len(law.coordinates)
+    alike_inverse = jnp.linalg.inv(jnp.einsum("gij,gkj->gik", rows.base_root, rows.base_root))
 
     def mean(latent: Array, group: _Group) -> Array:
         theta = law.natural(latent[:count], reference, group.rows.point.base_share[0, 0])
         losses = jax.vmap(jax.vmap(law.loss, in_axes=(None, 0)), in_axes=(None, 0))(theta, group.rows.point)
-        return losses + group.louder * group.rows.progress * latent[count:][group.rows.base][:, None]
+        start, end = (effect[:, None] for effect in ends_of(latent[count:], bases)[group.rows.base].T)
+        along = group.rows.progress
+        return losses + group.louder * ((1 - along) * start + along * end)
 
     def scores(latent: Array, group: _Group) -> tuple[Array, Array]:
         """Residuals made independent, and how far every run is off."""
@@ -145,25 +149,29 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
 
     def of_population(sites: dict[str, Array], noise: NoiseDraw) -> _Group:
         population = hierarchy.population(law, sites, groups)
-        loc = jnp.zeros((targets, groups, count + bases)).at[..., :count].set(population.mean)
+        first, last = count + bases, count + 2 * bases
+        loc = jnp.zeros((targets, groups, last)).at[..., :count].set(population.mean)
         inverse = jnp.linalg.inv(population.root)
-        precision = jnp.zeros((targets, count + bases, count + bases))
-        precision = precision.at[:, :count, :count].set(jnp.einsum("tki,tkj->tij", inverse, inverse))
-        own = jnp.arange(count, count + bases)
-        precision = precision.at[:, own, own].set((1 / noise.base_sd**2)[:, None])
+        precision = jnp.zeros((targets, groups, last, last))
+        precision = precision.at[..., :count, :count].set(jnp.einsum("tki,tkj->tij", inverse, inverse)[:, None])
+        own = alike_inverse / noise.base_sd[:, :, None, None] ** 2
+        precision = precision.at[..., count:first, count:first].set(own).at[..., first:, first:].set(own)
         kernel = kernel_of(noise, rows)
-        base, traits, trait_se = (
-            jnp.broadcast_to(v, (targets, *v.shape)) for v in (rows.base, rows.traits, rows.trait_se)
-        )
-        of_group = rows._replace(base=base, traits=traits, trait_se=trait_se)
-        wide = jnp.broadcast_to(precision[:, None], (targets, groups, *precision.shape[1:]))
-        return _Group(of_group, kernel, inverse_ends(kernel)[0], loudness_of(noise, rows), loc, wide)
+        shared = (rows.base, rows.base_root, rows.traits, rows.trait_se)
+        base, base_root, traits, trait_se = (jnp.broadcast_to(v, (targets, *v.shape)) for v in shared)
+        of_group = rows._replace(base=base, base_root=base_root, traits=traits, trait_se=trait_se)
+        return _Group(of_group, kernel, inverse_ends(kernel)[0], loudness_of(noise, rows), loc, precision)
 
-    def noise_penalty(levels: Levels, residual: Array, effect: Array, variance: Array) -> Array:
+    def noise_penalty(levels: Levels, residual: Array, effect: Array, covariance: Array) -> Array:
         draw = levels.draw()
         fit = RunDistribution(jnp.zeros_like(residual), draw, rows, model.noise.heavy).log_prob(residual).sum()
-        base = draw.base_sd[:, None, None]
-        fit -= jnp.sum(rows.base_mask * (jnp.log(base) + 0.5 * (effect**2 + variance) / base**2))
+        held = rows.base_mask[..., :, None] * rows.base_mask[..., None, :] * alike_inverse
+        second = sum(
+            e[..., :, None] * e[..., None, :] + covariance[..., end, :][..., end]
+            for e, end in ((effect[..., :bases], slice(0, bases)), (effect[..., bases:], slice(bases, None)))
+        )
+        fit -= jnp.sum(2 * rows.base_mask.sum(-1) * jnp.log(draw.base_sd))
+        fit -= 0.5 * jnp.sum(jnp.sum(held * second, (-1, -2)) / draw.base_sd**2)
         return -fit - log_prior(model.noise, levels)
 
     optimiser = Adam(0.15)
@@ -177,11 +185,11 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         own = Moments(latent[..., :count], covariance[..., :count, :count], sites)
         sites = hierarchy.maximised(law, rows, own)
         residual = rows.loss - jax.vmap(jax.vmap(mean))(latent, group)
-        variance = jnp.diagonal(covariance, axis1=-2, axis2=-1)[..., count:]
+        of_bases = covariance[..., count:, count:]
         slope = jax.grad(noise_penalty)
 
         def descend(at: Any, _: None) -> tuple[Any, None]:
-            return optimiser.update(slope(optimiser.get_params(at), residual, latent[..., count:], variance), at), None
+            return optimiser.update(slope(optimiser.get_params(at), residual, latent[..., count:], of_bases), at), None
 
         moved, _ = jax.lax.scan(descend, optimiser.init(levels), None, length=NOISE_STEPS)
         return (sites, optimiser.get_params(moved), latent, precision), None
@@ -220,7 +228,7 @@ def log_prior(noise: Noise, levels: Levels) -> Array:
     draw = levels.draw()
     typical = levels.log_sd.mean(1)
     value = -0.5 * jnp.sum((levels.log_sd - typical[:, None]) ** 2) / noise.group_spread**2
-    value -= 0.5 * jnp.sum(((jnp.log(draw.base_sd) - jnp.log(noise.base_scale)) / BASE_SPREAD) ** 2)
+    value -= 0.5 * jnp.sum(((jnp.log(_typical(draw.base_sd)) - jnp.log(noise.base_scale)) / BASE_SPREAD) ** 2)
     scales = ((draw.run_sd, noise.run_scale), (jnp.exp(typical), noise.wander_scale))
     for scale, prior in scales:
         value += jnp.sum(jnp.log(scale) - 0.5 * (scale / prior) ** 2)
@@ -232,9 +240,9 @@ def log_prior(noise: Noise, levels: Levels) -> Array:
 def noise_sites(noise: Noise, draw: NoiseDraw) -> dict[str, Array]:
     """Values of the sites of the noise."""
     sites = {
-        "base_sd": draw.base_sd,
+        "base_sd": _typical(draw.base_sd),
         "run_sd": draw.run_sd,
-        "noise_typical": jnp.exp(jnp.log(draw.sd).mean(1)),
+        "noise_typical": _typical(draw.sd),
         "log_noise_sd": jnp.log(draw.sd),
         "noise_memory": draw.memory,
         "noise_share_exponent": draw.share_exponent,
@@ -243,10 +251,14 @@ def noise_sites(noise: Noise, draw: NoiseDraw) -> dict[str, Array]:
     return sites | ({"df_excess": draw.df - 2.0} if noise.heavy else {})
 
 
+def _typical(of_groups: Float[Array, "target group"]) -> Float[Array, " target"]:
+    return jnp.exp(jnp.log(of_groups).mean(1))
+
+
 @partial(jax.jit, static_argnames=("model", "draws"))
 def mode_draws(model: Model, mode: Mode, key: PRNGKeyArray, draws: int) -> dict[str, Array]:
     """Draws of all sites around the mode: those of the population that it moves, then the latent vectors given them."""
-    groups = mode.latent.shape[1]
+    groups, width = mode.latent.shape[1:]
     law, hierarchy = model.law, model.hierarchy
     count = len(law.coordinates)
     population_key, white_key = jax.random.split(key)
@@ -257,7 +269,7 @@ def mode_draws(model: Model, mode: Mode, key: PRNGKeyArray, draws: int) -> dict[
     white = jax.random.normal(white_key, (draws, *mode.latent.shape))
     latent = jax.vmap(unwhitened, in_axes=(0, 0, None))(white, mean, mode.whitening)
     sites["coordinates"] = latent[..., :count]
-    sites["base_effect"] = latent[..., count:]
+    sites["base_effect"] = ends_of(latent[..., count:], (width - count) // 2)
     sites["noise_sd"] = jnp.exp(sites["log_noise_sd"])
     if "df_excess" in sites:
         sites["noise_df"] = 2.0 + sites["df_excess"]

@@ -28,7 +28,7 @@ DIMS = {
     "correlation_root": ["target", "coordinate", "coordinate_of"],
     "loading": ["target", "coordinate", "trait"],
     "learnability": ["domain", "trait"],
-    "base_effect": ["target", "domain", "base"],
+    "base_effect": ["target", "domain", "base", "end"],
     "base_sd": ["target"],
     "run_sd": ["target"],
     "noise_typical": ["target"],
@@ -65,9 +65,10 @@ def tree_of(
 ) -> xr.DataTree:
     """The draws as an ArviZ DataTree: named coordinates, natural parameters, log likelihood by run."""
     posterior = {name: np.asarray(sites[name]) for name in DIMS if name in sites}
-    names = ("base_sd", "run_sd", "noise_sd", "noise_memory", "noise_share_exponent", "noise_early")
+    names = ("run_sd", "noise_sd", "noise_memory", "noise_share_exponent", "noise_early")
     df = sites["noise_df"] if "noise_df" in sites else np.full(sites["run_sd"].shape, np.inf)
-    noise = NoiseDraw(*map(jnp.asarray, (*(sites[name] for name in names), df)))
+    base_sd = sites["base_sd"][..., None] * sites["noise_sd"] / sites["noise_typical"][..., None]
+    noise = NoiseDraw(*map(jnp.asarray, (base_sd, *(sites[name] for name in names), df)))
     sampled = (jnp.asarray(sites[n]) for n in ("coordinates", "base_effect"))
     natural, density = _derived(model, layout.rows, reference, *sampled, noise)
     dims = dict(DIMS)
@@ -89,6 +90,7 @@ def tree_of(
         "target": list(TARGETS),
         "domain": list(table.domains),
         "base": list(table.bases),
+        "end": ["first", "last"],
         "run": [table.runs[code] for code in kept],
         "coordinate": [c.name for c in model.law.coordinates],
         "coordinate_of": [c.name for c in model.law.coordinates],
@@ -109,11 +111,11 @@ def tree_of(
 
 
 def _by_base(effects: np.ndarray, layout: Layout, count: int) -> np.ndarray:
-    """Base effects (chain, draw, target, domain, place) as (chain, draw, target, domain, base); NaN where none is."""
+    """Base effects (chain, draw, target, domain, place, end) as (..., domain, base, end); NaN where none is."""
     domains = effects.shape[3]
-    spread = np.full((*effects.shape[:4], count), np.nan)
+    spread = np.full((*effects.shape[:4], count, effects.shape[-1]), np.nan)
     for d in range(domains):
         for place, (base, domain) in enumerate(layout.bases[layout.group[d]]):
             if domain == d:
-                spread[..., d, base] = effects[..., d, place]
+                spread[..., d, base, :] = effects[..., d, place, :]
     return spread

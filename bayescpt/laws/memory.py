@@ -15,7 +15,7 @@ OWN_SOURCE = "rows of the bundled quickstart study and the shape of Fig. 19 of 2
 
 
 class Memory(Law):
-    """L = L0 (Lu/L0)^(f(1-m)) exp(rho D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1-(1+s^q d/tau)^-beta]).
+    """L = L0 (Lu/L0)^(f(1-m)) exp(rho D/(D+v) - C n^nu k^-delta ln((h+eps)/(h0+eps)) - G n^mu [1-x^-beta]/beta).
 
     L0 is the base's own loss and everything else is the factor by which continual pre-training changes it, so that a
     loss stays positive whatever the parameters; n = N over the reference size:
@@ -29,16 +29,17 @@ class Memory(Law):
       base's training, 1 for the general corpus and 0 for the domain. An e-fold of it is worth C (the limit gamma -> 0
       of D-CPT's share term C/(s+eps)^gamma). For the general loss h falls from 1 to s^q: the loss rises.
     - eps: transfer, the share of a corpus that the other one stands in for. It bounds what a missing corpus costs.
-    - m^delta: a model that trains on a mixture learns to hold both corpora; what a missing share costs heals slowly.
-      (It does so at s = 0 too, where nothing can teach it: beyond the longest run there the law is too hopeful.)
-    - the bracket: a power law in own tokens s^q d, as D-CPT has in D. Slower than the fading, so that the loss turns
-      and falls.
+    - k = 1 + s d/tau for the general loss: a model that trains on a mixture learns to hold both corpora, and what a
+      missing share costs heals slowly, by own tokens: at s = 0 nothing can teach it. For the domain loss, which share
+      moves the other way, k = 1 + d/tau.
+    - x = 1 + s^q d/tau: a power law in own tokens, as D-CPT has in D, slower than the fading, so that the loss turns
+      and falls. For beta -> 0 the bracket is ln x: ln L falls by G an e-fold, without end (2001.08361).
     - rho: what the change to the run's own constant learning rate costs (re-warming) or brings at any share, and all
       that happens at the share the base was trained at before own tokens count; it settles over v tokens.
 
-    At D = 0 the loss is L0 exactly; dL/ds <= 0 everywhere; the domain loss at s = 0 moves by rho alone; with delta = 0
-    the general loss at s = 0 only rises, but for rho. At large D and fixed s ln L is a sum of powers of D with
-    exponents -beta and -delta: where delta < 0 the cost of a missing share grows with D.
+    At D = 0 the loss is L0 exactly; dL/ds <= 0 everywhere; the domain loss at s = 0 moves by rho alone, and the general
+    loss at s = 0 only rises, but for rho. At large D and fixed s ln L is a sum of powers of D with exponents -beta and
+    -delta.
     """
 
     name: ClassVar[str] = "memory"
@@ -46,8 +47,7 @@ class Memory(Law):
         "own work, after Que et al. 2024 (2406.01375), Gu et al. 2024 (2407.17467) and Wang et al. 2025 (2505.07796)"
     )
     equation: ClassVar[str] = (
-        "L = L0 (Lu/L0)^(f(1-m)) "
-        "exp(rho D/(D+v) - C n^nu m^delta ln((h+eps)/(h0+eps)) - G n^mu [1 - (1 + s^q d/tau)^-beta])"
+        "L = L0 (Lu/L0)^(f(1-m)) exp(rho D/(D+v) - C n^nu k^-delta ln((h+eps)/(h0+eps)) - G n^mu [1 - x^-beta]/beta)"
     )
     needs_base: ClassVar[bool] = True
     can_rise: ClassVar[bool] = True
@@ -55,14 +55,14 @@ class Memory(Law):
         Param("f", "-", "part of a base's distance from its usual loss that fades"),
         Param("rho", "-", "log factor of the loss by the change of learning rate, once settled"),
         Param("C", "-", "worth of an e-fold of the own corpus's share in log loss, at the reference size"),
-        Param("G", "-", "worth of endless own tokens in log loss, at the reference size"),
+        Param("G", "-", "worth of the first e-fold of own tokens in log loss, at the reference size"),
         Param("tau", "billion tokens", "tokens over which the base fades"),
         Param("w", "billion tokens", "tokens of the onset, about the warm-up"),
         Param("v", "billion tokens", "tokens over which the change of learning rate settles"),
         Param("q", "-", "power of the share: below 1, rare data count for more than their share"),
         Param("eps", "-", "transfer: the share of a corpus that the other one stands in for"),
         Param("beta", "-", "exponent of own tokens"),
-        Param("delta", "-", "how the worth of share fades along the run: m^delta"),
+        Param("delta", "-", "how the worth of share fades along the run: k^-delta"),
         Param("nu", "-", "size exponent of C"),
         Param("mu", "-", "size exponent of G"),
         Param("size", "billion parameters", "reference size"),
@@ -128,25 +128,26 @@ class Memory(Law):
             "log_transfer",
             "log",
             "log of eps: how far either corpus stands in for the other",
-            "about 0.1 in D-CPT's fits of domain losses (2406.01375, App. E.3); the general one shows at ratio 1 only",
-            general=Prior(math.log(0.02), 0.7, 0.4),
+            "about 0.1 in D-CPT's fits of domain losses (2406.01375, App. E.3); the general loss at ratio 1 rises by "
+            "the logarithm of the tokens to the end of every run of ours",
+            general=Prior(math.log(0.005), 0.7, 0.3),
             domain=Prior(math.log(0.1), 0.7, 0.4),
         ),
         Coordinate(
             "log_beta",
             "log",
             "log of beta",
-            "Chinchilla 0.37 (replication 2404.10102); 0.13 to 0.5 in CPT laws (2505.07796)",
-            general=Prior(math.log(0.25), 0.4, 0.1),
-            domain=Prior(math.log(0.25), 0.4, 0.1),
+            "0.13 to 0.5 for reducible losses in CPT (2505.07796); whole ones fall as D^-0.095 (2001.08361), beta = 0",
+            general=Prior(math.log(0.1), 0.7, 0.2),
+            domain=Prior(math.log(0.1), 0.7, 0.2),
         ),
         Coordinate(
-            "healing",
-            "-",
-            "delta: how fast the model learns to hold both corpora, as a power of the base's memory",
+            "log_healing",
+            "log",
+            "log of delta: how fast the model learns to hold both corpora",
             "the quickstart's fall after the peak grows with the share lost: 0.05 to 0.2; domain losses show none",
-            general=Prior(0.08, 0.08, 0.05),
-            domain=Prior(0.0, 0.02, 0.01),
+            general=Prior(math.log(0.06), 0.8, 0.4),
+            domain=Prior(math.log(0.01), 0.8, 0.4),
         ),
         Coordinate(
             "logit_levelling",
@@ -177,7 +178,7 @@ class Memory(Law):
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
     ) -> dict[str, Scalar]:
-        drift, effect, fraction, fading, onset, settling, exponent, transfer, beta, delta, levelling, nu, mu = (
+        drift, effect, fraction, fading, onset, settling, exponent, transfer, beta, healing, levelling, nu, mu = (
             coordinates
         )
         shape = {
@@ -187,7 +188,7 @@ class Memory(Law):
             "q": jnp.exp(exponent),
             "eps": jnp.exp(transfer),
             "beta": jnp.exp(beta),
-            "delta": delta,
+            "delta": jnp.exp(healing),
         }
         tokens = jnp.asarray(reference.tokens)
         (_, _, held, own), (_, _, base_held, base_own) = (
@@ -213,14 +214,16 @@ def _terms(
     settled = tokens / (tokens + theta["v"])
     # sqrt(D^2 + w^2) - w, written so that nothing cancels for D << w
     tokens = tokens**2 / (jnp.sqrt(tokens**2 + theta["w"] ** 2) + theta["w"])
-    memory, faded = theta["tau"] / (tokens + theta["tau"]), tokens / (tokens + theta["tau"])
+    faded = tokens / (tokens + theta["tau"])
     seen = power(jnp.asarray(share), theta["q"])
     # h - h0, exactly 0 where the share is that of the base
     gained_share = (seen - base_share) * faded
-    log_share = raised(memory, theta["delta"]) * jnp.log1p(gained_share / (base_share + theta["eps"]))
+    teaching = jnp.where(base_share > 0, share, 1.0) * tokens
+    healed = raised(1 + teaching / theta["tau"], -theta["delta"])
+    log_share = healed * jnp.log1p(gained_share / (base_share + theta["eps"]))
     return faded, settled, log_share, gained(seen * tokens / theta["tau"], theta["beta"])
 
 
 def gained(tokens: Scalar, beta: Scalar) -> Scalar:
-    """1 - (1 + x)^-beta, exact for small x and small beta."""
-    return -jnp.expm1(-beta * jnp.log1p(tokens))
+    """[1 - (1 + x)^-beta] / beta, exact for small x and small beta > 0; ln(1 + x) in the limit beta -> 0."""
+    return -jnp.expm1(-beta * jnp.log1p(tokens)) / beta

@@ -18,6 +18,7 @@ from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
 from bayescpt.model.base import usual_losses
 from bayescpt.model.covariates import covariates_of
+from bayescpt.model.misfit import alike
 from bayescpt.schema import GENERAL, TARGETS
 
 CHECKPOINT_BLOCK = 4
@@ -44,6 +45,8 @@ class Rows(NamedTuple):
     """place of the run's base among the bases of its group"""
     base_mask: Bool[Array, "target group base"]
     """places that hold a base with rows of that target"""
+    base_root: Float[Array, "group base base"]
+    """Cholesky factor of how alike the law's misfit is at those bases"""
     traits: Float[Array, "group trait"]
     """early statistics of the group in units of their spread over domains, 0 where unknown; none where not asked for"""
     trait_se: Float[Array, "group trait"]
@@ -169,6 +172,7 @@ def layout_of(
         mask=jnp.asarray(mask),
         base=jnp.asarray(base),
         base_mask=jnp.asarray(base_mask),
+        base_root=jnp.asarray(_base_roots(table, bases)),
         **_traits(groups, traits),
     )
     return Layout(rows=grouped, row_index=index, runs=runs, bases=bases, group=group)
@@ -201,3 +205,13 @@ def _bases(
         bases[g, : len(pairs)] = np.stack([pairs // len(table.domains), pairs % len(table.domains)], axis=-1)
         held[table.target[mine], g, place] = True
     return base, bases, held
+
+
+def _base_roots(table: Table, bases: np.ndarray) -> np.ndarray:
+    roots = np.broadcast_to(np.eye(bases.shape[1]), (*bases.shape[:2], bases.shape[1])).copy()
+    for g, pairs in enumerate(bases):
+        held = int((pairs[:, 0] >= 0).sum())
+        if held:
+            base, domain = pairs[:held].T
+            roots[g, :held, :held] = np.linalg.cholesky(alike(np.log(table.base_size[base]), domain))
+    return roots

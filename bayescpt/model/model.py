@@ -36,17 +36,17 @@ class Model:
 
         ``whitening`` changes the coordinates that are sampled, never the density.
         """
-        groups, bases = rows.base_mask.shape[1:]
+        groups, bases = rows.base_root.shape[:2]
         noise = self.noise.sample(groups)
         population = self.hierarchy.sample(self.law, rows)
-        prior = latent_prior(population, noise.base_sd, bases)
+        prior = latent_prior(population, noise.base_sd, rows.base_root)
         if whitening is None:
             latent = numpyro.sample("latent", prior.to_event(2))
         else:
             latent = sample_whitened(prior, population.mean, whitening)
         count = len(self.law.coordinates)
         coordinates = numpyro.deterministic("coordinates", latent[..., :count])
-        effect = numpyro.deterministic("base_effect", latent[..., count:])
+        effect = numpyro.deterministic("base_effect", ends_of(latent[..., count:], bases))
         losses = self.likelihood(coordinates, effect, noise, rows, reference)
         numpyro.sample("loss", losses.to_event(3), obs=rows.loss if observed else None)
 
@@ -70,7 +70,7 @@ class Model:
     def likelihood(
         self,
         coordinates: Float[Array, "target group coordinate"],
-        base_effect: Float[Array, "target group base"],
+        base_effect: Float[Array, "target group base end"],
         noise: NoiseDraw,
         rows: Rows,
         reference: Reference,
@@ -117,22 +117,34 @@ class Model:
         return "\n".join(lines)
 
 
-def latent_prior(population: Population, base_sd: Float[Array, " target"], bases: int) -> dist.Distribution:
-    """Prior of the latent vectors (target, group): the law's coordinates, then the effects of the group's bases.
+def ends_of(latent: Float[Array, "*group both"], bases: int) -> Float[Array, "*group base end"]:
+    """The part of latent vectors that is the effects of bases: at the first and at the last checkpoint."""
+    return jnp.stack([latent[..., :bases], latent[..., bases:]], axis=-1)
+
+
+def latent_prior(
+    population: Population, base_sd: Float[Array, "target group"], base_root: Float[Array, "group base base"]
+) -> dist.Distribution:
+    """Prior of the latent vectors (target, group): the law's coordinates, then the effects of the group's bases at
+    either end of a run.
 
     A level and the effects of a domain's bases are correlated in the posterior, so they are whitened together. The
     effects are in nats, not in units of base_sd: a base has dozens of rows, which pin its effect, not its score.
     """
     targets, groups, count = population.mean.shape
-    mean = jnp.zeros((targets, groups, count + bases)).at[..., :count].set(population.mean)
-    root = base_sd[:, None, None] * jnp.eye(count + bases)
-    root = root.at[:, :count, :count].set(population.root)
-    return dist.MultivariateNormal(mean, scale_tril=root[:, None])
+    bases = base_root.shape[-1]
+    first, last = count + bases, count + 2 * bases
+    mean = jnp.zeros((targets, groups, last)).at[..., :count].set(population.mean)
+    root = jnp.zeros((targets, groups, last, last)).at[..., :count, :count].set(population.root[:, None])
+    own = base_sd[:, :, None, None] * base_root
+    root = root.at[..., count:first, count:first].set(own).at[..., first:, first:].set(own)
+    return dist.MultivariateNormal(mean, scale_tril=root)
 
 
 def base_deviation(
-    base_effect: Float[Array, "target group base"], noise: NoiseDraw, rows: Rows
+    base_effect: Float[Array, "target group base end"], noise: NoiseDraw, rows: Rows
 ) -> Float[Array, "target group slot checkpoint"]:
-    """What the law misses at the base of every row's run: grows with progress."""
-    of_run = jax.vmap(lambda effect: jnp.take_along_axis(effect, rows.base, axis=-1))(base_effect)
-    return loudness_of(noise, rows) * rows.progress * of_run[..., None]
+    """What the law misses at the base of every row's run: a line in progress, times the loudness."""
+    of_run = jax.vmap(lambda effect: jnp.take_along_axis(effect, rows.base[..., None], axis=-2))(base_effect)
+    start, end = of_run[..., :1], of_run[..., 1:]
+    return loudness_of(noise, rows) * ((1 - rows.progress) * start + rows.progress * end)

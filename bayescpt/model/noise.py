@@ -48,8 +48,8 @@ def deviation_scale(progress: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 class NoiseDraw(NamedTuple):
     """Noise parameters of one draw. Scales are in nats per token at an even mix."""
 
-    base_sd: Float[Array, " target"]
-    """of what a law misses at a base, at the table's last checkpoint"""
+    base_sd: Float[Array, "target group"]
+    """of what a law misses at a base, at the table's first and at its last checkpoint"""
     run_sd: Float[Array, " target"]
     """of a run's deviation at the table's first and at its last checkpoint"""
     sd: Float[Array, "target group"]
@@ -174,8 +174,9 @@ class Noise:
 
     All of it per target. Checkpoints of one run are not independent, and neither are runs of one base:
 
-    - a base: the law may be off at a size, or for a base as it happens to be, for all its runs alike. That grows with
-      progress from 0 to N(0, base_sd) at the table's last checkpoint. It is what a new size may be off by.
+    - a base: the law may be off at a size, or for a base as it happens to be, for all its runs on a domain alike: by
+      N(0, base_sd) at the table's first and at its last checkpoint, linearly in log tokens between them, more on
+      domains that are noisier. Bases of similar size are off alike (model/misfit.py), and a new size may be as well.
     - a run leaves the law by N(0, run_sd) at the table's first and at its last checkpoint, linearly in log tokens
       between them; seeds of one setting differ by this.
     - along a run an Ornstein-Uhlenbeck process in log tokens of scale sd per domain: what is off now is still off at
@@ -222,19 +223,21 @@ class Noise:
         # centred: dozens of rows a domain pin log sd far better than its population does
         around = dist.Normal(jnp.log(typical)[:, None], self.group_spread).expand([targets, groups])
         sd = numpyro.deterministic("noise_sd", jnp.exp(numpyro.sample("log_noise_sd", around.to_event(2))))
+        relative = sd / typical[:, None]
         memory = each("noise_memory", dist.LogNormal(math.log(self.memory), MEMORY_SPREAD))
         share_exponent = each("noise_share_exponent", dist.Normal(self.share_exponent, SHARE_EXPONENT_SD))
         early = each("noise_early", dist.Normal(self.early, EARLY_SD))
         df = jnp.full(targets, jnp.inf)
         if self.heavy:
             df = numpyro.deterministic("noise_df", 2.0 + each("df_excess", dist.Gamma(2.0, 0.1)))
-        return NoiseDraw(base_sd, run_sd, sd, memory, share_exponent, early, df)
+        return NoiseDraw(base_sd[:, None] * relative, run_sd, sd, memory, share_exponent, early, df)
 
     def describe(self) -> str:
         """The priors in words."""
         tails = "Student t with df ~ 2 + Gamma(2, 0.1) by run" if self.heavy else "normal"
         return (
-            f"noise: {self.name} ({tails}), base_sd ~ LogNormal(log {self.base_scale:g}, {BASE_SPREAD:.2g}), "
+            f"noise: {self.name} ({tails}), base_sd ~ LogNormal(log {self.base_scale:g}, {BASE_SPREAD:.2g}) "
+            "times the domain's sd over the typical one, "
             f"run_sd ~ HalfNormal({self.run_scale:g}), sd ~ HalfNormal({self.wander_scale:g}) nats at an even mix, "
             f"correlated over LogNormal(log {self.memory:g}, log 2) e-folds of tokens, "
             f"all times ((share + {RARE:g})/{0.5 + RARE:g})^-k exp(e (1 - progress)), "

@@ -12,6 +12,7 @@ from scipy import stats
 from bayescpt.ask import predict, summarise
 from bayescpt.fit import Fit
 from bayescpt.model.layout import progress_of
+from bayescpt.model.misfit import BEYOND_SIZE, BEYOND_TOKENS, inherited
 
 FALSE_ALARM = 1e-3
 """Probability that a distribution test fails for another seed although nothing is wrong."""
@@ -96,11 +97,39 @@ def test_what_a_law_misses_at_a_base_is_expected_of_its_runs(ramp: Fit, altered:
     )
 
 
-def test_a_base_that_was_never_run_is_off_by_as_much_as_those_that_were(ramp: Fit, altered: Callable[..., Fit]) -> None:
+LOUD = {"base_sd": 0.2, "noise_sd": 0.02, "noise_typical": 0.02, "noise_share_exponent": 0.0}
+
+
+def test_a_base_that_was_never_run_inherits_and_is_off_besides(ramp: Fit, altered: Callable[..., Fit]) -> None:
     points = pd.DataFrame({"domain": ["code"], "size": 2e7, "ratio": 0.5, "tokens": 1e9, "target": "general"})
     quiet = predict(ramp, points)["expected"].values
-    off = predict(altered(ramp, base_sd=0.2, noise_share_exponent=0.0), points)["expected"].values - quiet
-    assert stats.kstest(off.ravel(), stats.norm(0, 0.2).cdf).pvalue > FALSE_ALARM
+    off = predict(altered(ramp, base_effect=0.1, **LOUD), points)["expected"].values - quiet
+    weights, scale = inherited(np.log([1e7, 4e7]), float(np.log(2e7)))
+    assert stats.kstest(off.ravel(), stats.norm(0.1 * weights.sum(), 0.2 * scale).cdf).pvalue > FALSE_ALARM
+    # a domain that nothing is known of inherits nothing
+    stranger = points.assign(domain="poetry")
+    quiet = predict(ramp, stranger)["expected"].values
+    loud = altered(ramp, base_effect=0.1, **LOUD)
+    spread = np.exp(loud.model.noise.group_spread * loud.rng("new domain's noise", "poetry").standard_normal((2, 300)))
+    off = (predict(loud, stranger)["expected"].values - quiet)[:, 0] / spread[0]
+    assert stats.kstest(off, stats.norm(0, 0.2).cdf).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens", "away"),
+    [(1e7, 1e9, 0.0), (1e7, 1e10, BEYOND_TOKENS), (1e7, 1e11, 2 * BEYOND_TOKENS), (1.6e8, 1e9, BEYOND_SIZE)],
+)
+def test_beyond_the_data_the_law_may_go_astray(
+    ramp: Fit, altered: Callable[..., Fit], size: float, tokens: float, away: float
+) -> None:
+    """By a span of log tokens, two spans, a span of log size: the standard deviation in units of base_sd."""
+    points = pd.DataFrame({"domain": ["code"], "size": size, "ratio": 0.5, "tokens": tokens, "target": "general"})
+    off = (predict(altered(ramp, **LOUD), points)["expected"] - predict(ramp, points)["expected"]).values.ravel()
+    _, scale = inherited(np.log([1e7, 4e7]), float(np.log(size)))
+    own = 0.0 if size == 1e7 else scale
+    assert off.std() == pytest.approx(0.2 * np.hypot(own, away), rel=0.15)  # 300 draws: sd 4 %, false alarm 3e-4
+    if not away:
+        assert (off == 0).all()
 
 
 def test_summarise_adds_quantiles_to_the_points(memory: Fit) -> None:

@@ -94,7 +94,7 @@ def test_changed_rows_are_refused(path: Path) -> None:
 def test_another_format_is_refused(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["bayescpt_format"] = 99
-    with pytest.raises(ValueError, match=r"fit format 99, this version reads 2: fit the rows again"):
+    with pytest.raises(ValueError, match=r"fit format 99, this version reads 3: fit the rows again"):
         Fit.load(path)
 
 

@@ -39,7 +39,8 @@ def test_it_is_the_density_of_every_run(prior: Fit) -> None:
                 progress = along[rows]
                 louder = ((table.share[rows] + 0.01) / 0.51) ** -float(own["noise_share_exponent"])
                 louder = louder * np.exp(float(own["noise_early"]) * (1 - progress))
-                mean = mean + louder * progress * float(own["base_effect"][table.base[rows[0]]])
+                start, end = own["base_effect"][table.base[rows[0]]].values
+                mean = mean + louder * ((1 - progress) * start + progress * end)
                 apart = np.abs(np.subtract.outer(np.log(table.tokens[rows]), np.log(table.tokens[rows])))
                 shape = float(own["noise_sd"]) ** 2 * np.exp(-apart / float(own["noise_memory"]))
                 ends = np.outer(1 - progress, 1 - progress) + np.outer(progress, progress)

@@ -37,7 +37,7 @@ def test_far_out_it_falls_to_its_floor_as_a_power_of_tokens(memory_subject: Subj
     # far enough for the terms in 1/D to be small beside the one in D^-beta, near enough for that one to show
     far = 1e8 * memory_subject.reference.tokens
     for drawn in thetas(memory_subject, 5):
-        theta = {**drawn, "delta": jnp.asarray(0.0)}  # without healing the share term is a constant out there
+        theta = {**drawn, "delta": jnp.asarray(0.0), "beta": jnp.asarray(0.3)}  # the share term is a constant out there
         near, mid, further = (at(theta, memory_subject, factor * far, 0.4) for factor in (1, 100, 10_000))
         assert near > mid > further
         assert np.log((near - mid) / (mid - further)) / np.log(100) == pytest.approx(float(theta["beta"]), rel=0.02)

@@ -20,7 +20,7 @@ FALSE_ALARM = 1e-3
 """Probability that a distribution test fails for another seed although nothing is wrong."""
 
 DRAW = NoiseDraw(
-    base_sd=jnp.array([0.02, 0.03]),
+    base_sd=jnp.array([[0.02, 0.01], [0.03, 0.05]]),
     run_sd=jnp.array([0.04, 0.02]),
     sd=jnp.array([[0.03, 0.05], [0.02, 0.06]]),
     memory=jnp.array([0.7, 2.0]),
