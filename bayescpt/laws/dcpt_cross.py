@@ -8,6 +8,7 @@ have parameters of their own besides.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import jax
@@ -24,21 +25,23 @@ FACTOR = 2.0
 LEAST = 0.05
 """Softness of the floor that keeps K positive where an early fall is measured as a rise."""
 
+FIRST = (replace(DCPT.coordinates[0], domain=Prior(math.log(2.2), 0.4, 0.2)), *DCPT.coordinates[1:])
+"""Coordinates of the D-CPT law. The level of domains differs less than there: what they differ by is learnability."""
 GAIN = Coordinate(
     "log_learnability_gain",
     "log nats/token",
     "nats by which a loss is lower at K = 2 than at K = 1/2",
     "no fitted values are published; domains differ by nats in their own loss and hardly in the general one",
-    general=Prior(math.log(0.05), 0.8, 0.3),
-    domain=Prior(math.log(0.5), 0.8, 0.3),
+    general=Prior(math.log(0.05), 0.6, 0.2),
+    domain=Prior(math.log(0.4), 0.5, 0.2),
 )
 MU = Coordinate(
     "log_mu",
     "log",
     "exponent of learnability",
     "no fitted values are published; wide around 1",
-    general=Prior(0.0, 0.5, 0.2),
-    domain=Prior(0.0, 0.5, 0.2),
+    general=Prior(0.0, 0.4, 0.2),
+    domain=Prior(0.0, 0.4, 0.2),
 )
 
 
@@ -77,7 +80,7 @@ class Cross(Law):
             Param("mu", "-", "exponent of learnability"),
             *(Param(f"w_{term}", "-", f"weight of {term} in K") for term in cls.terms),
         )
-        cls.coordinates = (*DCPT.coordinates, GAIN, MU, *(odds(term, cls.terms[-1]) for term in cls.terms[:-1]))
+        cls.coordinates = (*FIRST, GAIN, MU, *(odds(term, cls.terms[-1]) for term in cls.terms[:-1]))
 
     def natural(
         self, coordinates: Float[Array, " coordinate"], reference: Reference, base_share: Scalar
@@ -104,7 +107,8 @@ class Cross(Law):
         start, fall = point.given["learnability"]
         found = {"inverse_start": 1 / start, "fall": fall}
         if "learnability_bend" in self.covariates:
-            found["inverse_bend"] = 1 / point.given["learnability_bend"]
+            (bend,) = point.given["learnability_bend"]
+            found["inverse_bend"] = 1 / bend
         return floor_at_zero(sum(theta[f"w_{term}"] * found[term] for term in self.terms), jnp.asarray(LEAST))
 
 

@@ -18,7 +18,13 @@ from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
 
 LAW = LAWS["dcpt_l5"]
-PAIRS = (("partial", "normal"), ("correlated", "student"), ("none", "normal"), ("complete", "student"))
+PAIRS = (
+    ("partial", "normal"),
+    ("correlated", "student"),
+    ("learnability", "student"),
+    ("none", "normal"),
+    ("complete", "student"),
+)
 MODELS = [
     Model(LAWS["memory"]),
     Model(LAWS["dcpt"]),
@@ -36,14 +42,13 @@ def _name(model: Model) -> str:
 
 @pytest.mark.parametrize("model", MODELS, ids=_name)
 def test_a_mode_is_found_and_is_likelier_than_where_the_search_began(model: Model, study_table: Table) -> None:
-    layout = layout_of(study_table, model.law, model.hierarchy.groups(study_table))
+    layout = model.layout(study_table)
     reference = reference_of(study_table)
     mode = laplace(model, layout.rows, reference)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(mode))
     draws = mode_draws(model, mode, jax.random.key(0), 50)
-    population = model.hierarchy.population(
-        model.law, model.hierarchy.maximised(model.law, None), int(layout.group.max()) + 1
-    )
+    begin = model.hierarchy.maximised(model.law, layout.rows, None)
+    population = model.hierarchy.population(model.law, begin, int(layout.group.max()) + 1)
     expected = jax.jit(lambda c: model.expected(c, layout.rows.point, reference))
 
     def error(coordinates: jax.Array) -> float:

@@ -32,7 +32,8 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
 
     def loss(coordinates, size, tokens, share, base_loss, base_share, reference):  # type: ignore[no-untyped-def]
         theta = law.natural(coordinates, reference, base_share)
-        return law.loss(theta, Point(size, tokens, share, base_loss, base_share, USUAL * base_loss))
+        given = {name: GIVEN[name](share, base_share) for name in law.covariates}
+        return law.loss(theta, Point(size, tokens, share, base_loss, base_share, USUAL * base_loss, given))
 
     def over(function):  # type: ignore[no-untyped-def]
         points = jax.vmap(function, in_axes=(None, 0, 0, 0, 0, None, None))
@@ -41,6 +42,12 @@ def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
     return {"loss": over(loss), "gradient": over(jax.value_and_grad(loss, argnums=(0, 1, 2, 3)))}
 
 
+GIVEN = {
+    # a domain that starts lower than is typical and falls less; its curve slows down less
+    "learnability": lambda share, base_share: jnp.array([0.7, 0.6]),
+    "learnability_bend": lambda share, base_share: jnp.array([0.8]),
+}
+"""Covariates at a point, from the share of the target's own corpus there and in the base's training."""
 USUAL = 1.05
 """What a base usually scores, over its own loss."""
 TINY = Reference(size=2.4e-4, tokens=6.5e-5, tokens_min=4.1e-6)
@@ -65,6 +72,11 @@ class Subject:
     @property
     def base_share(self) -> float:
         return 1.0 if self.target == GENERAL else 0.0
+
+    def given(self, share: float) -> dict[str, jax.Array]:
+        """Covariates of the law at a point with this share of the target's own corpus."""
+        place = jnp.asarray(float(share)), jnp.asarray(self.base_share)
+        return {name: GIVEN[name](*place) for name in self.law.covariates}
 
     def coordinates(self, count: int, seed: int = 0) -> np.ndarray:
         """Draws of the coordinates of a domain from the prior: (draw, coordinate)."""

@@ -78,7 +78,9 @@ def test_many_draws_at_once_equal_one_at_a_time(subject: Subject) -> None:
     for d, draw in enumerate(coordinates):
         theta = subject.law.natural(jnp.asarray(draw), subject.reference, base_share)
         for p in range(len(size)):
-            place = Point(*(jnp.asarray(a[p]) for a in (size, tokens, share)), base_loss, base_share, USUAL * base_loss)
+            given = subject.given(share[p])
+            where = (jnp.asarray(a[p]) for a in (size, tokens, share))
+            place = Point(*where, base_loss, base_share, USUAL * base_loss, given)
             assert float(subject.law.loss(theta, place)) == pytest.approx(together[d, p], rel=1e-11)
 
 
