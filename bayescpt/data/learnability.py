@@ -21,6 +21,7 @@ A domain without such rows has no statistic: NaN.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -163,6 +164,60 @@ def paper_statistics(table: Table) -> tuple[Statistic, Statistic, Statistic]:
         Statistic(k1 - left[0], errors[0]),
         Statistic(k1 - 2 * left[0] + left[1], bend_se),
     )
+
+
+NEEDED = {
+    "k1": "base losses (tokens = 0) of the domain target",
+    "k2": "those, and in a run with domain data a checkpoint near {early:.4g} tokens (2.5 % of the longest run)",
+    "k3": "those, and in a run with domain data checkpoints near {early:.4g} and {later:.4g} tokens (2.5 and 5 %)",
+}
+"""What each of the paper's statistics needs of the rows of a domain."""
+
+
+def typical(table: Table, names: Sequence[str]) -> Float[np.ndarray, " statistic"]:
+    """Geometric means of k1, k2 or k3 (``names``) over the domains where they are known and positive, nats per token.
+
+    Raises ValueError where there is no such domain.
+    """
+    values = _named(table, names)
+    positive = values > 0
+    lost = [name for column, name in enumerate(names) if not positive[:, column].any()]
+    if lost:
+        raise ValueError(f"no domain has a positive {', '.join(lost)}: needed are {_needed(table, lost)}")
+    return np.exp(np.log(np.where(positive, values, 1.0)).sum(axis=0) / positive.sum(axis=0))
+
+
+def relative(table: Table, names: Sequence[str], domains: Sequence[str]) -> Float[np.ndarray, "domain statistic"]:
+    """k1, k2 or k3 (``names``) of ``domains`` over their typical values.
+
+    Raises ValueError naming the domains of which they are unknown, or k3 is not positive: 1/k3 has no meaning then.
+    """
+    values, usual = _named(table, names), typical(table, names)
+    of_name = dict(zip(table.domains, values, strict=True))
+    found = np.array([of_name.get(domain, np.full(len(names), np.nan)) for domain in domains])
+    unknown = [domain for domain, row in zip(domains, found, strict=True) if np.isnan(row).any()]
+    if unknown:
+        raise ValueError(
+            f"{', '.join(names)} of {', '.join(unknown)} cannot be told from these rows: "
+            f"needed are {_needed(table, names)}"
+        )
+    bent = [domain for domain, row in zip(domains, found, strict=True) if "k3" in names and row[names.index("k3")] <= 0]
+    if bent:
+        raise ValueError(
+            f"k3 of {', '.join(bent)} is not positive: the loss does not slow down within the first 5 % of the longest "
+            "run, and 1/k3 has no meaning; fit without it (--law dcpt_cross)"
+        )
+    return found / usual
+
+
+def _named(table: Table, names: Sequence[str]) -> Float[np.ndarray, "domain statistic"]:
+    found = dict(zip(NEEDED, paper_statistics(table), strict=True))
+    return np.stack([found[name].value for name in names], axis=-1)
+
+
+def _needed(table: Table, names: Sequence[str]) -> str:
+    early = early_tokens(table)
+    return "; ".join(f"for {name} {NEEDED[name].format(early=early, later=2 * early)}" for name in names)
 
 
 def _read(table: Table, target: Target, tokens: float) -> tuple[Int[np.ndarray, " run"], Float[np.ndarray, " run"]]:

@@ -157,9 +157,8 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
         own = alike_inverse / noise.base_sd[:, :, None, None] ** 2
         precision = precision.at[..., count:first, count:first].set(own).at[..., first:, first:].set(own)
         kernel = kernel_of(noise, rows)
-        base, base_root, traits, trait_se = (
-            jnp.broadcast_to(v, (targets, *v.shape)) for v in (rows.base, rows.base_root, rows.traits, rows.trait_se)
-        )
+        shared = (rows.base, rows.base_root, rows.traits, rows.trait_se)
+        base, base_root, traits, trait_se = (jnp.broadcast_to(v, (targets, *v.shape)) for v in shared)
         of_group = rows._replace(base=base, base_root=base_root, traits=traits, trait_se=trait_se)
         return _Group(of_group, kernel, inverse_ends(kernel)[0], loudness_of(noise, rows), loc, precision)
 

@@ -44,7 +44,7 @@ class PartialPooling(Hierarchy):
         prior = constants_of(law)
         population = numpyro.sample("population", dist.Normal(prior.loc, prior.scale).to_event(2))
         spread = numpyro.sample("spread", dist.LogNormal(jnp.log(prior.spread), SPREAD_SD).to_event(2))
-        return self.population(law, {"population": population, "spread": spread}, rows.base_mask.shape[1])
+        return self.population(law, {"population": population, "spread": spread}, rows.base_root.shape[0])
 
     def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
         return Population(expanded(sites["population"], groups), diagonal(sites["spread"]))
@@ -90,7 +90,7 @@ class Correlated(Hierarchy):
         around = dist.LKJCholesky(count, LKJ).expand([targets]).to_event(1)
         root = numpyro.sample("correlation_root", around)
         sites = {"population": population, "spread": spread, "correlation_root": root}
-        return self.population(law, sites, rows.base_mask.shape[1])
+        return self.population(law, sites, rows.base_root.shape[0])
 
     def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
         root = sites["spread"][:, :, None] * sites["correlation_root"]
@@ -129,7 +129,7 @@ class NoPooling(Hierarchy):
     sites = ()
 
     def sample(self, law: Law, rows: Rows) -> Population:
-        return self.population(law, {}, rows.base_mask.shape[1])
+        return self.population(law, {}, rows.base_root.shape[0])
 
     def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
         prior = constants_of(law)
@@ -146,7 +146,7 @@ class CompletePooling(Hierarchy):
     common = True
 
     def sample(self, law: Law, rows: Rows) -> Population:
-        return self.population(law, {}, rows.base_mask.shape[1])
+        return self.population(law, {}, rows.base_root.shape[0])
 
     def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
         return NoPooling().population(law, sites, groups)

@@ -67,8 +67,8 @@ def given_at(law: Law, tokens, share, base_share, reference: Reference) -> dict[
         "lr_sum": reference.lr_sum * along,
         "lr_anneal": 0.1 * reference.lr_sum * along / (1 + along),
         "domain_epochs": 6.0 * along / (1 + along),
-        "learnability": jnp.array([0.9, 0.95]),
-        "learnability_bend": jnp.array([1.1]),
+        "learnability": jnp.array([0.7, 0.6]),
+        "learnability_bend": jnp.array([0.8]),
     }
     return {
         name: jnp.asarray(path[name]) if name in path else GIVEN[name](share, base_share) for name in law.covariates

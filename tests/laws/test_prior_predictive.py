@@ -63,11 +63,9 @@ def test_prior_losses_are_losses_of_language_models(subject: Subject, design: De
         assert risen < 0.05 or subject.law.from_scratch
     else:
         # the widest priors belong to the domains, which differ most: 2 % holds for both targets together
-        # what learnability adds comes on top of what D-CPT has
-        bound = 0.04 if "learnability" in subject.law.covariates else 0.025
-        assert impossible < bound
+        assert impossible < 0.025
         other = replace(subject, target=GENERAL, reference=design.reference)
-        assert (impossible + _shares(other, design)[0]) / 2 < 0.8 * bound
+        assert (impossible + _shares(other, design)[0]) / 2 < 0.02
 
 
 def _shares(subject: Subject, design: Design) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from numpyro.infer.util import log_density
 from bayescpt.data.table import Table
 from bayescpt.laws import LAWS, Reference
 from bayescpt.model.hierarchy import HIERARCHIES
-from bayescpt.model.layout import Rows, layout_of, reference_of
+from bayescpt.model.layout import Rows, reference_of
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
 from bayescpt.model.whiten import Whitening, white_site
@@ -26,7 +26,13 @@ from bayescpt.schema import TARGETS
 
 Params = dict[str, Array]
 
-PAIRS = (("partial", "normal"), ("correlated", "student"), ("none", "normal"), ("complete", "student"))
+PAIRS = (
+    ("partial", "normal"),
+    ("correlated", "student"),
+    ("learnability", "normal"),
+    ("none", "normal"),
+    ("complete", "student"),
+)
 MODELS = [
     *(Model(LAWS[name]) for name in ("memory", "dcpt", "anchored")),
     *(Model(LAWS["dcpt_l5"], HIERARCHIES[name], NOISES[noise]) for name, noise in PAIRS),
@@ -129,8 +135,8 @@ def _name(model: Model) -> str:
 
 def program_of(model: Model, table: Table) -> Program:
     """The model on a table."""
-    grouped = layout_of(table, model.law, model.hierarchy.groups(table))
-    return Program(model, jax.tree.map(jnp.asarray, grouped.rows), reference_of(table))
+    rows = model.layout(table).rows
+    return Program(model, jax.tree.map(jnp.asarray, rows), reference_of(table))
 
 
 @pytest.fixture(params=MODELS, ids=_name)

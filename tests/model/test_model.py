@@ -51,7 +51,7 @@ def padded(rows: Rows, slots: int, checkpoints: int) -> Rows:
         return jnp.pad(values, ((0, 0), (0, 0), (0, slots), (0, checkpoints)), constant_values=fill)
 
     fills = (1.0, 2.0, 0.9, 5.0, 0.5, 4.0)
-    return Rows(
+    return rows._replace(
         point=Point(*(pad(field, fill) for field, fill in zip(rows.point[:-1], fills, strict=True))),
         loss=pad(rows.loss, 7.0),
         se=pad(rows.se, 0.2),
