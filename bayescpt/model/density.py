@@ -35,18 +35,33 @@ def densities(
     values = {**drawn, "latent": latent}
     with handlers.trace() as sites, handlers.substitute(data=values):
         model(rows, reference)
-    own = latent_of(model, sites).log_prob(drawn[COORDINATES]).sum()
-    # independent of the coordinates: what is left of the whole, but for places that hold no base
+    whole = sites["latent"]["fn"].base_dist
+    count = drawn[COORDINATES].shape[-1]
+    own = log_normal(whole.scale_tril[..., :count, :count], drawn[COORDINATES] - whole.loc[..., :count])
     sd = drawn["base_sd"][:, None] * drawn["noise_sd"] / drawn["noise_typical"][:, None]
-    empty = ~rows.base_mask.any(0)[None, :, :, None]
-    padding = jnp.sum(jnp.where(empty, dist.Normal(0.0, sd[:, :, None, None]).log_prob(effect), 0.0))
-    whole = sites["latent"]["fn"].base_dist.log_prob(latent).sum()
-    parts = {COORDINATES: own, BASE_EFFECT: whole - own - padding}
+    ends = jnp.moveaxis(effect, -1, 0)
+    of_bases = log_normal(sd[..., None, None] * rows.base_root, ends)
+    # a place that holds no base is independent of the others, and says nothing
+    held = rows.base_mask.any(0)
+    parts = {COORDINATES: own.sum(), BASE_EFFECT: jnp.sum(jnp.where(held, of_bases, 0.0))}
     for name, site in sites.items():
         if site["type"] == "sample" and name not in ("latent", "loss"):
             part = name if name in model.hierarchy.sites else NOISE
             parts[part] = parts.get(part, jnp.zeros(())) + site["fn"].log_prob(site["value"]).sum()
     return parts, sites["loss"]["fn"].base_dist.log_prob(rows.loss).sum(0)
+
+
+def log_normal(root: Float[Array, "*roots n n"], values: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+    """Log density of every entry of ``values`` ~ N(0, root root') given those before it; root lower triangular.
+
+    The solver is written out: batched ones of LAPACK have hung inside loops over draws on busy machines.
+    """
+    found: list[Array] = []
+    for i in range(values.shape[-1]):
+        known = sum((root[..., i, j] * found[j] for j in range(i)), jnp.zeros(()))
+        found.append((values[..., i] - known) / root[..., i, i])
+    scales = jnp.diagonal(root, axis1=-2, axis2=-1)
+    return dist.Normal().log_prob(jnp.stack(found, axis=-1)) - jnp.log(scales)
 
 
 def stated_parts(hierarchy: Hierarchy) -> tuple[str, ...]:
