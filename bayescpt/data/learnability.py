@@ -176,8 +176,8 @@ def paper_statistics(table: Table) -> tuple[Statistic, Statistic, Statistic]:
 
 NEEDED = {
     "k1": "base losses (tokens = 0) of the domain target",
-    "k2": "those, and in a run with domain data a checkpoint near {early:.4g} tokens (2.5 % of the longest run)",
-    "k3": "those, and in a run with domain data checkpoints near {early:.4g} and {later:.4g} tokens (2.5 and 5 %)",
+    "k2": "base losses and, in a run with domain data, a checkpoint near {early:.4g} tokens (2.5 % of the longest run)",
+    "k3": "base losses and, in a run with domain data, checkpoints near {early:.4g} and {later:.4g} tokens (2.5, 5 %)",
 }
 """What each of the paper's statistics needs of the rows of a domain."""
 
