@@ -6,8 +6,8 @@ paper prints k3 as "(L0 - L5000) - (L5000 - L10000) = L0 - L10000"; its left sid
 5,000 of their 200,000 steps are 2.5 % of a run. At which size and ratio they are read the paper does not say, and runs
 of a table differ in both. They are brought to a common footing, an even mix and a typical base:
 
-1. y = ln(L/L0) of every run and target at its checkpoint nearest to 2.5 % of the table's longest run (``EARLY``; within
-   a factor of ``NEAR``), brought to that token count by a power of tokens that all runs share.
+1. y = ln(L/L0) of every run and target at its checkpoint nearest to 2.5 % of the table's longest run (``EARLY``; where
+   most runs have it, within a factor of ``NEAR``), brought to one token count by a power of tokens that all runs share.
 2. y = c_b - g_bd h(r) with h(r) = ln(1 + r/e)/ln(1 + 0.5/e): c_b is what happens on base b without domain data, h is
    the shape of the ratio, shared by all, and g what domain data do by an even mix. The general loss rises by domain
    data: its sign is turned, so that g is a cost.
@@ -32,8 +32,8 @@ from bayescpt.schema import DOMAIN, GENERAL, TARGETS, Target
 
 EARLY = 0.025
 """Part of the longest run at which the early loss is read: 5,000 of the paper's 200,000 steps."""
-NEAR = 2.0
-"""How far, as a factor in tokens, a checkpoint may lie from where it is wanted."""
+NEAR = math.sqrt(2)
+"""How far, as a factor in tokens, a checkpoint may lie from where it is wanted: not as far as twice that, k3's own."""
 EVEN = 0.5
 """Ratio of the common footing."""
 SMALL: dict[Target, float] = {GENERAL: 0.0005, DOMAIN: 0.002}
@@ -85,8 +85,16 @@ class Early(NamedTuple):
 
 
 def early_tokens(table: Table) -> float:
-    """Tokens at which the early loss is read: 2.5 % of the longest run, or the first checkpoint where that is later."""
-    return max(EARLY * float(table.tokens.max()), float(table.tokens.min()))
+    """Tokens at which the early loss is read: the checkpoint nearest to 2.5 % of the longest run, median over runs."""
+    nearest = _nearest(table, np.arange(len(table)), EARLY * float(table.tokens.max()))
+    return float(np.exp(np.median(np.log(table.tokens[nearest]))))
+
+
+def _nearest(table: Table, rows: Int[np.ndarray, " row"], tokens: float) -> Int[np.ndarray, " run"]:
+    """Of ``rows`` the one nearest to ``tokens`` of every run, the earlier of two."""
+    away = np.abs(np.log(table.tokens[rows] / tokens))
+    rows = rows[np.lexsort((table.tokens[rows], away, table.run[rows]))]
+    return rows[np.unique(table.run[rows], return_index=True)[1]]
 
 
 def start_of(table: Table) -> Statistic:
@@ -128,8 +136,8 @@ def traits_of(table: Table) -> Traits:
     if lost:
         raise ValueError(
             f"early statistics: {', '.join(lost)} can be told for fewer than two domains. Needed are base losses "
-            f"(tokens = 0) of either target and, in runs with domain data, a checkpoint within a factor of {NEAR:g} of "
-            f"{at:.4g} tokens ({EARLY:.1%} of the longest run); or fit with another pooling (--pooling partial)"
+            f"(tokens = 0) of either target and, in runs with domain data, a checkpoint within a factor of {NEAR:.2g} "
+            f"of {at:.4g} tokens (near {EARLY:.1%} of the longest run); or fit with another pooling (--pooling partial)"
         )
     values, errors = zip(*(_standardised(statistic) for statistic in found), strict=True)
     return Traits(np.stack(values, axis=-1), np.stack(errors, axis=-1))
@@ -168,8 +176,8 @@ def paper_statistics(table: Table) -> tuple[Statistic, Statistic, Statistic]:
 
 NEEDED = {
     "k1": "base losses (tokens = 0) of the domain target",
-    "k2": "those, and in a run with domain data a checkpoint near {early:.4g} tokens (2.5 % of the longest run)",
-    "k3": "those, and in a run with domain data checkpoints near {early:.4g} and {later:.4g} tokens (2.5 and 5 %)",
+    "k2": "base losses and, in a run with domain data, a checkpoint near {early:.4g} tokens (2.5 % of the longest run)",
+    "k3": "base losses and, in a run with domain data, checkpoints near {early:.4g} and {later:.4g} tokens (2.5, 5 %)",
 }
 """What each of the paper's statistics needs of the rows of a domain."""
 
@@ -222,13 +230,10 @@ def _needed(table: Table, names: Sequence[str]) -> str:
 
 def _read(table: Table, target: Target, tokens: float) -> tuple[Int[np.ndarray, " run"], Float[np.ndarray, " run"]]:
     """Row of every run that is nearest to ``tokens``, and ln(L/L0) brought to ``tokens``."""
-    away = np.abs(np.log(table.tokens / tokens))
     change = np.log(table.loss / table.base_loss)
-    near = np.flatnonzero((away <= math.log(NEAR)) & ~np.isnan(change))
-    rows = near[table.target[near] == TARGETS.index(target)]
-    rows = rows[np.lexsort((away[rows], table.run[rows]))]
-    _, first = np.unique(table.run[rows], return_index=True)
-    rows = rows[first]
+    away = np.abs(np.log(table.tokens / tokens))
+    near = np.flatnonzero((away < math.log(NEAR) + 1e-9) & ~np.isnan(change))
+    rows = _nearest(table, near[table.target[near] == TARGETS.index(target)], tokens)
     power = _token_power(table, near[table.target[near] == TARGETS.index(DOMAIN)], change)
     return rows, change[rows] * (tokens / table.tokens[rows]) ** power
 

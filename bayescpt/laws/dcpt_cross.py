@@ -25,23 +25,24 @@ FACTOR = 2.0
 LEAST = 0.05
 """Softness of the floor that keeps K positive where an early fall is measured as a rise."""
 
-FIRST = (replace(DCPT.coordinates[0], domain=Prior(math.log(2.2), 0.4, 0.2)), *DCPT.coordinates[1:])
-"""Coordinates of the D-CPT law. The level of domains differs less than there: what they differ by is learnability."""
+NARROWER = {"log_level": Prior(math.log(2.2), 0.4, 0.2), "log_share_gain": Prior(math.log(0.9), 0.6, 0.4)}
+FIRST = tuple(replace(c, domain=NARROWER.get(c.name, c.domain)) for c in DCPT.coordinates)
+"""Coordinates of the D-CPT law. Domains differ less in these than there: what they differ by is learnability."""
 GAIN = Coordinate(
     "log_learnability_gain",
     "log nats/token",
     "nats by which a loss is lower at K = 2 than at K = 1/2",
     "no fitted values are published; domains differ by nats in their own loss and hardly in the general one",
     general=Prior(math.log(0.05), 0.6, 0.2),
-    domain=Prior(math.log(0.4), 0.5, 0.2),
+    domain=Prior(math.log(0.4), 0.6, 0.2),
 )
 MU = Coordinate(
     "log_mu",
     "log",
     "exponent of learnability",
     "no fitted values are published; wide around 1",
-    general=Prior(0.0, 0.4, 0.2),
-    domain=Prior(0.0, 0.4, 0.2),
+    general=Prior(0.0, 0.5, 0.2),
+    domain=Prior(0.0, 0.5, 0.2),
 )
 
 

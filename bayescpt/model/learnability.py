@@ -27,9 +27,9 @@ from bayescpt.model.population import (
 from bayescpt.schema import TARGETS
 
 OWN, OTHER = 0.8, 0.25
-"""Prior standard deviations of a loading over the prior's spread: of statistics of the target's own loss, and of those
-of the other loss. Six to eight domains cannot say which of dozens of coordinates follow which statistic. What a loss
-does early should say most of what the same loss does late."""
+"""Prior standard deviations of a loading over the spread that is left: of statistics of the target's own loss, and of
+those of the other loss. Six to eight domains cannot say which of dozens of coordinates follow which statistic. What a
+loss does early should say most of what the same loss does late."""
 LOADING = np.array([[OWN if of == target else OTHER for of in TRAITS.values()] for target in TARGETS])
 """By target and statistic."""
 
@@ -54,9 +54,9 @@ class Learnability(Hierarchy):
     name = "learnability"
     meaning = "domains differ by their learnability, which early losses show, and by a spread that is estimated"
     prior = (
-        f"N(mu + V z, tau), z ~ N(0, 1) seen with error in {', '.join(TRAITS)}, V ~ N(0, {OWN:g} spread) for those "
-        f"of the target's own loss and N(0, {OTHER:g} spread) for the others, mu ~ N(loc, scale), "
-        f"tau ~ LogNormal(log spread - log(1 + sum V^2)/2, {SPREAD_SD:g})"
+        f"N(mu + V z, tau), z ~ N(0, 1) seen with error in {', '.join(TRAITS)}, mu ~ N(loc, scale), "
+        f"tau ~ LogNormal(log s, {SPREAD_SD:g}), V ~ N(0, {OWN:g} s) for what the target's own loss shows and "
+        f"N(0, {OTHER:g} s) for the other, s such that spread^2 is the variance of both together"
     )
     sites = ("population", "spread", "loading", "learnability")
     early = True
@@ -164,7 +164,7 @@ def left_over(prior: PriorConstants) -> Float[Array, "target coordinate"]:
 
 def loading_scale(prior: PriorConstants) -> Float[Array, "target coordinate trait"]:
     """Prior standard deviation of the loadings, in units of the coordinate."""
-    return prior.spread[..., None] * LOADING[:, None, :]
+    return left_over(prior)[..., None] * LOADING[:, None, :]
 
 
 def coefficient_precision(prior: PriorConstants) -> Float[Array, "target coordinate coefficient"]:

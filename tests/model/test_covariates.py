@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bayescpt.data.learnability import paper_statistics
 from bayescpt.data.table import Table
 from bayescpt.laws import DCPT, Trajectory
 from bayescpt.model.covariates import ALL, COVARIATES, Question, covariates_of, refuse_statements
 from bayescpt.model.layout import layout_of, reference_of
+from bayescpt.schema import TARGETS
 
 
 class Needy(DCPT):
@@ -176,3 +178,37 @@ def test_epochs_follow_the_tokens_of_every_ratio(told: Table) -> None:
     place = Question(told, "code", 1e6, 1e5 / ratio, ratio, {"domain_tokens": 5e4})
     np.testing.assert_allclose(COVARIATES["domain_epochs"].asked(place), [[2.0], [2.0]])
     np.testing.assert_allclose(COVARIATES["domain_epochs"].along(place), [[2.0], [2.0]], rtol=1e-7)
+
+
+@pytest.fixture
+def falling(study_table: Table) -> Table:
+    """The small study with domain losses that fall by domain data from the start."""
+    fall = 0.6 * study_table.ratio * (study_table.target == TARGETS.index("domain"))
+    return replace(study_table, loss=study_table.loss - fall)
+
+
+def test_learnability_is_the_domains_and_known_from_the_rows_of_the_fit_alone(falling: Table) -> None:
+    covariate = COVARIATES["learnability"]
+    values = covariate.of_rows(falling)
+    assert values.shape == (len(falling), 2)
+    for code in range(len(falling.domains)):
+        assert len(np.unique(values[falling.domain == code], axis=0)) == 1
+    late = falling.select(falling.tokens > 1e5)
+    np.testing.assert_array_equal(covariate.foreseen(late, falling), values[falling.tokens > 1e5])
+    np.testing.assert_allclose(np.log(np.unique(values, axis=0)).sum(axis=0), 0, atol=1e-12)
+
+
+def test_learnability_at_a_question_is_the_tables_or_what_is_stated(falling: Table) -> None:
+    covariate, ratio = COVARIATES["learnability"], np.array([[0.1], [0.5]])
+    place = Question(falling, "law", 1e6, 8e5, ratio, {})
+    own = covariate.of_rows(falling)[falling.domain == falling.domains.index("law")][0]
+    np.testing.assert_array_equal(covariate.asked(place), np.broadcast_to(own, (2, 1, 2)))
+    k1, k2, _ = paper_statistics(falling)
+    law = falling.domains.index("law")
+    stated = {"learnability": (k1.value[law], k2.value[law])}
+    np.testing.assert_allclose(covariate.asked(place._replace(domain="new", stated=stated)), covariate.asked(place))
+    with pytest.raises(ValueError, match="k1, k2 of new cannot be told from these rows"):
+        covariate.asked(place._replace(domain="new"))
+    for wrong in ((3.0,), (3.0, -0.1), (3.0, np.nan)):
+        with pytest.raises(ValueError, match="learnability must be k1, k2 in nats per token, all positive"):
+            covariate.asked(place._replace(stated={"learnability": wrong}))
