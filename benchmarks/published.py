@@ -1,7 +1,7 @@
 """Tables that others published: from-scratch laws at the next scale, and the posterior of a law against a bootstrap.
 
     python benchmarks/published.py FOLDER --set loss_to_loss --model chinchilla/partial/student \
-        --model chinchilla_wander/partial/student --out published.jsonl
+        --model skaling/partial/student --out published.jsonl
 
 FOLDER holds one folder for each set, NAME/NAME.csv. Tables are made in memory; a validation set is a domain, its loss a
 row of target ``domain``, and its own share of the stream the ratio. Sets:
@@ -152,17 +152,14 @@ class Set:
 SCALE_LAWS = (
     "chinchilla",
     "skaling",
-    "chinchilla_wander",
-    "chinchilla+skaling+chinchilla_wander",
-    "chinchilla&skaling&chinchilla_wander",
+    "chinchilla+skaling",
+    "chinchilla&skaling",
 )
 MIXTURE_LAWS = (
     "additive",
     "mixing",
-    "additive_wander",
-    "mixing_wander",
-    "additive+mixing+additive_wander+mixing_wander",
-    "additive&mixing&additive_wander&mixing_wander",
+    "additive+mixing",
+    "additive&mixing",
 )
 SETS = {
     "dmsl_slimpajama": Set(dmsl_slimpajama, tuple(f"{law}/partial/student" for law in MIXTURE_LAWS)),

@@ -111,7 +111,9 @@ class Fit:
             chosen = posterior.sel(domain=domain)
             coordinates = chosen["coordinates"].transpose("target", "sample", "coordinate").values
             noise_sd = chosen["noise_sd"].transpose("target", "sample").values
-            effects = chosen["base_effect"].transpose("target", "base", "end", "sample").values
+            # a table that was read back has no names without rows
+            of_bases = chosen["base_effect"].sel(base=list(self.table.bases))
+            effects = of_bases.transpose("target", "base", "end", "sample").values
         else:
             coordinates = self._new_domain(domain)
             rng = self.rng("new domain's noise", domain)

@@ -18,20 +18,17 @@ from bayescpt.laws.memory import Memory  # noqa: E402
 from bayescpt.laws.mixing import Mixing  # noqa: E402
 from bayescpt.laws.repetition import Repeated  # noqa: E402
 from bayescpt.laws.rivals import RIVALS  # noqa: E402
-from bayescpt.laws.scratch import Form  # noqa: E402
 from bayescpt.laws.trajectory import Trajectory  # noqa: E402
 from bayescpt.laws.two_term import TwoTerm  # noqa: E402
 
 SCRATCH: tuple[Law, ...] = (
     Chinchilla(),
     Skaling(),
-    Chinchilla(Form.WANDER),
     Mixing(),
-    Mixing(Form.WANDER),
     Additive(),
-    Additive(Form.WANDER),
 )
-"""Of training from scratch."""
+"""Of training from scratch. Their forms with a wandering exponent (scratch.py) are not on offer yet: some of their prior
+draws are no losses of language models."""
 ALL: tuple[Law, ...] = (
     Memory(),
     DCPT(),

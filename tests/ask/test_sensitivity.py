@@ -93,8 +93,10 @@ def test_of_a_fit_on_rows_everything_is_told_and_finite(ramp: Fit) -> None:
     assert list(frame["kind"].unique()) == ["decision", "parameter"]
     assert np.isfinite(frame[["prior", "likelihood"]]).all(axis=None)
     assert (frame[["prior", "likelihood"]] >= 0).all(axis=None)
-    # 24 runs measured to a few thousandths of a nat leave little to a prior of 40 %
-    assert frame.set_index("quantity").loc["coordinates[general, code, log_a]", "verdict"] == FINE
+    assert frame["verdict"].isin((FINE, WEAK, CONFLICT)).all()
+    # runs measured to a few thousandths of a nat say more of a slope than its prior does
+    own = frame.set_index("quantity").loc["coordinates[general, code, log_a]"]
+    assert own["likelihood"] > own["prior"]
 
 
 def test_without_a_likelihood_or_a_log_prior_it_is_refused(ramp: Fit) -> None:

@@ -14,6 +14,8 @@ from bayescpt.ask import critical_ratio, predict, ratio_under_budget
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit, SamplerSettings, fit
 from bayescpt.fit.foresight import run_densities
+from bayescpt.laws.chinchilla import Chinchilla
+from bayescpt.laws.scratch import Form
 
 SIZES, TOKENS = (1e8, 3e8, 9e8), (4e9, 1.2e10, 3e10)
 MIXTURES = ((0.2, 0.2, 0.6), (0.1, 0.6, 0.3), (0.6, 0.1, 0.3), (0.34, 0.33, 0.33), (0.0, 0.5, 0.5), (0.45, 0.1, 0.45))
@@ -52,7 +54,7 @@ def mixing(scratch: Table) -> Fit:
 
 @pytest.fixture(scope="module")
 def blind(scratch: Table) -> Fit:
-    return fit(scratch, "chinchilla_wander", method="laplace", settings=QUICK)
+    return fit(scratch, Chinchilla(Form.WANDER), method="laplace", settings=QUICK)
 
 
 def test_a_mixture_law_foresees_a_mixture_and_a_size_it_has_not_seen(mixing: Fit) -> None:

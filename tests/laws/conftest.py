@@ -64,8 +64,8 @@ def given_at(law: Law, tokens, share, base_share, reference: Reference) -> dict[
     """
     along = tokens / reference.tokens
     path = {
-        "lr_sum": reference.lr_sum * along,
-        "lr_anneal": 0.1 * reference.lr_sum * along / (1 + along),
+        "lr_sum": (reference.lr_sum or 1.0) * along,
+        "lr_anneal": 0.1 * (reference.lr_sum or 1.0) * along / (1 + along),
         "domain_epochs": 6.0 * along / (1 + along),
         "learnability": jnp.array([0.7, 0.6]),
         "learnability_bend": jnp.array([0.8]),

@@ -10,6 +10,7 @@ import pytest
 from bayescpt.laws import LAWS, Point, Reference
 from bayescpt.laws.additive import Additive
 from bayescpt.laws.base import Theta
+from bayescpt.laws.chinchilla import Chinchilla
 from bayescpt.laws.mixing import Mixing
 from bayescpt.laws.scratch import Form
 from bayescpt.laws.wander import COORDINATES, KNOTS, STEP, WAY, bent, hats
@@ -80,7 +81,7 @@ def test_coordinates_are_read_off_the_curve(name: str, sources: tuple[str, ...])
     assert np.log(float(law.mixture(theta, even))) == pytest.approx(values["log_mixture"], abs=0.01)  # all but its part
 
 
-@pytest.mark.parametrize("name", ["chinchilla", "skaling", "chinchilla_wander"])
+@pytest.mark.parametrize("name", ["chinchilla", "skaling"])
 def test_the_level_stays_where_nearly_all_of_it_is_reducible(name: str) -> None:
     law = LAWS[name]
     values = {c.name: c.domain.loc for c in law.coordinates}
@@ -94,7 +95,7 @@ def test_the_level_stays_where_nearly_all_of_it_is_reducible(name: str) -> None:
 
 
 def test_bound_laws_compare_by_value() -> None:
-    for law in (LAWS["mixing"], LAWS["additive"], LAWS["additive_wander"]):
+    for law in (LAWS["mixing"], LAWS["additive"], Additive(Form.WANDER)):
         bound = law.on(SOURCES)
         assert bound == law.on(SOURCES)
         assert hash(bound) == hash(law.on(SOURCES))
@@ -104,7 +105,7 @@ def test_bound_laws_compare_by_value() -> None:
         assert bound.name == law.name
     assert LAWS["mixing"].on(SOURCES) != LAWS["additive"].on(SOURCES)
     assert LAWS["chinchilla"].on(SOURCES) is LAWS["chinchilla"]
-    assert LAWS["chinchilla"] != LAWS["chinchilla_wander"]
+    assert LAWS["chinchilla"] != Chinchilla(Form.WANDER)
 
 
 def test_a_bound_law_has_parameters_of_every_source() -> None:
@@ -119,7 +120,7 @@ def test_a_bound_law_has_parameters_of_every_source() -> None:
 
 def wandering(walk: float | None = None, k: float = 0.6) -> Theta:
     """Natural parameters of the wandering Chinchilla law; steps of the walk as given, or the prior's medians."""
-    law = LAWS["chinchilla_wander"]
+    law = Chinchilla(Form.WANDER)
     steps = {c.name for c in COORDINATES}
     values = [walk if walk is not None and c.name in steps else c.domain.loc for c in law.coordinates]
     values[[c.name for c in law.coordinates].index("log_k")] = np.log(k)
@@ -131,7 +132,7 @@ def test_without_steps_nothing_wanders() -> None:
         theta = wandering(k=k)
         for size, tokens in ((0.01, 0.1), (0.2, 8.0), (50.0, 1e4)):
             plain = LAWS[name].loss(theta, at(size, tokens))
-            assert float(LAWS["chinchilla_wander"].loss(theta, at(size, tokens))) == pytest.approx(
+            assert float(Chinchilla(Form.WANDER).loss(theta, at(size, tokens))) == pytest.approx(
                 float(plain), rel=1e-12
             )
 
@@ -178,7 +179,7 @@ def test_the_local_exponent_is_the_walks() -> None:
 
 def test_what_wanders_is_unsure_beyond_the_reference_and_more_so_with_distance() -> None:
     """Prior standard deviation of log Phi at 1, 3 and 6 steps of compute: 400 draws are sure to 4 %."""
-    rng, law = np.random.default_rng(0), LAWS["chinchilla_wander"]
+    rng, law = np.random.default_rng(0), Chinchilla(Form.WANDER)
     loc = np.array([c.domain.loc for c in law.coordinates])
     free = np.array([c in COORDINATES for c in law.coordinates])
     sd = np.array([np.hypot(c.domain.scale, c.domain.spread) for c in law.coordinates]) * free

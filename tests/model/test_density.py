@@ -34,7 +34,7 @@ def parts_of(model: Model, rows: Rows, reference: Reference, moved: Array) -> tu
     """Of one prior draw, its effects of bases in padded places moved: joint density, likelihood, parts of the prior."""
     sites = trace(seed(model, 3)).get_trace(rows, reference)
     drawn = {name: site["value"] for name, site in sites.items() if not site.get("is_observed")}
-    drawn["base_effect"] = jnp.where(rows.base_mask, drawn["base_effect"], moved)
+    drawn["base_effect"] = jnp.where(rows.base_mask[..., None], drawn["base_effect"], moved)
     joint = log_density(model, (rows, reference), {}, drawn)[0]
     prior, runs = densities(model, rows, reference, drawn)
     return joint, runs.sum(), prior

@@ -96,7 +96,8 @@ def test_runs_of_one_base_share_what_the_law_misses_there(program: Program) -> N
     law = jax.jit(program.model.expected)(forward.derived["coordinates"], program.rows.point, program.reference)
     missed, mask = np.asarray(forward.mean - law), np.asarray(program.rows.mask)
     progress, share = np.asarray(program.rows.progress), np.asarray(program.rows.point.share)
-    assert progress[mask].min() == 0
+    if not program.model.hierarchy.early:  # which reads the first rows as statistics
+        assert progress[mask].min() == 0
     assert progress[mask].max() == pytest.approx(1)
     exponent, early = (
         np.asarray(forward.params[n])[:, None, None, None] for n in ("noise_share_exponent", "noise_early")
