@@ -27,8 +27,8 @@ SCRATCH: tuple[Law, ...] = (
     Mixing(),
     Additive(),
 )
-"""Of training from scratch. Their forms with a wandering exponent (scratch.py) are not on offer yet: some of their prior
-draws are no losses of language models."""
+"""Of training from scratch. Their forms with a wandering exponent (scratch.py) are not on offer yet: some prior
+draws of theirs are no losses of language models."""
 ALL: tuple[Law, ...] = (
     Memory(),
     DCPT(),
