@@ -63,9 +63,10 @@ def given_at(law: Law, tokens, share, base_share, reference: Reference) -> dict[
     given more text.
     """
     along = tokens / reference.tokens
+    summed = 1.0 if reference.lr_sum is None else reference.lr_sum
     path = {
-        "lr_sum": (reference.lr_sum or 1.0) * along,
-        "lr_anneal": 0.1 * (reference.lr_sum or 1.0) * along / (1 + along),
+        "lr_sum": summed * along,
+        "lr_anneal": 0.1 * summed * along / (1 + along),
         "domain_epochs": 6.0 * along / (1 + along),
         "learnability": jnp.array([0.7, 0.6]),
         "learnability_bend": jnp.array([0.8]),
