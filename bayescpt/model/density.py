@@ -67,8 +67,8 @@ def log_normal(root: Float[Array, "*roots n n"], values: Float[Array, "*batch n"
 def stated_parts(hierarchy: Hierarchy) -> tuple[str, ...]:
     """The parts of the prior that somebody stated, with numbers: of the population and of the noise.
 
-    Where there is a population, that coordinates are drawn from it is the model, not the prior (Kallioinen et al. 2024,
-    section on hierarchical models); where there is none the prior is that of the coordinates.
+    Where there is a population, that coordinates are drawn from it is taken as the model, not as a prior that could be
+    doubted by itself; where there is none the prior is that of the coordinates.
     """
     return (*(hierarchy.sites or (COORDINATES,)), NOISE)
 
