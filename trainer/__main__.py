@@ -81,7 +81,7 @@ def _said(failed: dict[str, str]) -> int:
 def _run(study: Study, asked: argparse.Namespace, console: Console) -> int:
     # Imported here, because no other command needs PyTorch in its own process.
     from trainer.backend import join, leave
-    from trainer.process import settle
+    from trainer.process import end_at_once, settle
     from trainer.together import train_together
 
     if asked.threads is not None and asked.threads < 1:
@@ -89,9 +89,12 @@ def _run(study: Study, asked: argparse.Namespace, console: Console) -> int:
     settle(asked.threads)
     backend = join(Machine(asked.device, asked.rows, asked.compile))
     try:
-        return _said(train_together(study, asked.out, backend, Progress(console)))
+        status = _said(train_together(study, asked.out, backend, Progress(console)))
     finally:
         leave()
+    if backend.world > 1:
+        end_at_once(status)
+    return status
 
 
 def _corpora(names: list[str], max_bytes: int, console: Console) -> int:

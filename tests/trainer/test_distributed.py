@@ -31,6 +31,7 @@ torch.set_num_threads(1)
 from trainer.backend import join, leave
 from trainer.machine import Machine
 from trainer.execute import execute
+from trainer.process import end_at_once
 from trainer.study import read_study
 path, out, stop = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 study = read_study(Path(path))
@@ -47,7 +48,8 @@ try:
 except Stopped:
     pass
 finally:
-    leave()  # a process that ends with the threads of its group still running may be aborted
+    leave()
+end_at_once(0)
 """
 
 

@@ -17,6 +17,7 @@ torch.set_num_threads(1)
 from trainer.backend import join, leave
 from trainer.machine import Machine
 from trainer.pretrained import load_pretrained, load_pretrained_tokenizer, save_pretrained
+from trainer.process import end_at_once
 backend = join(Machine("cpu"))
 loaded = load_pretrained(Path(sys.argv[1]))
 tokenizer = load_pretrained_tokenizer(loaded.checkpoint)
@@ -24,6 +25,7 @@ model = backend.place(loaded)
 model(torch.arange(12)[None]).square().mean().backward()
 save_pretrained(model, Path(sys.argv[2]), tokenizer, backend)
 leave()
+end_at_once(0)
 """
 
 
