@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import arviz_stats
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -71,7 +70,7 @@ def sensitivity(fit: Fit, answers: Mapping[str, xr.Dataset] | None = None) -> pd
     """
     if fit.method == "prior":
         raise ValueError("the draws are of the prior: there is no likelihood that they hang on; fit the rows first")
-    if "log_prior" not in fit.tree.children:
+    if "log_prior" not in fit.told.children:
         raise ValueError("the fit holds no log prior, an earlier version wrote it: fit the rows again")
     posterior = fit.posterior[[name for name in PARAMETERS if name in fit.posterior]]
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
@@ -87,7 +86,9 @@ def sensitivity(fit: Fit, answers: Mapping[str, xr.Dataset] | None = None) -> pd
 def _rows(fit: Fit, quantities: xr.Dataset, kind: str) -> list[dict[str, object]]:
     if not quantities.data_vars:
         return []
-    groups = {name: fit.tree[name].to_dataset() for name in ("log_prior", "log_likelihood")}
+    import arviz_stats  # a second, which only this needs
+
+    groups = {name: fit.told[name].to_dataset() for name in ("log_prior", "log_likelihood")}
     tree = xr.DataTree.from_dict({"posterior": quantities, **groups})
     parts = {"prior": list(stated_parts(fit.model.hierarchy)), "likelihood": None}
     found = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import arviz_stats
 import numpy as np
 import xarray as xr
 
@@ -59,6 +58,9 @@ def check_posterior(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[Check, ..
 
     The remedies are in the order in which they help. A value that never moved has no R-hat and fails.
     """
+    # a second to import, which a fit that has nothing to check does not pay
+    import arviz_stats
+
     chosen = posterior[[name for name in CHECKED if name in posterior]]
     divergent = int(stats["diverging"].sum())
     checks = [

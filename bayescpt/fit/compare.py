@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import arviz_stats
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -51,13 +50,15 @@ def leave_one_run_out(fit: Fit, sampler: Sampler, refit: Refit, say: Say) -> Hel
         refit: makes a fit on other rows.
         say: told before every refit.
     """
+    import arviz_stats  # a second, which only this needs
+
     with warnings.catch_warnings():
         # what it warns of, high k-hat, is mended below
         warnings.simplefilter("ignore", UserWarning)
-        found = arviz_stats.loo(fit.tree, var_name="run_loss", pointwise=True)
+        found = arviz_stats.loo(fit.told, var_name="run_loss", pointwise=True)
     density, k_hat = np.array(found.elpd_i.values), np.asarray(found.pareto_k.values)
     table = fit.table
-    names = fit.tree["log_likelihood"].to_dataset()["run"].to_numpy()
+    names = fit.told["log_likelihood"].to_dataset()["run"].to_numpy()
     bad = np.flatnonzero(~(k_hat < K_BELOW))
     for place in bad:
         say(f"run {names[place]} again: k-hat {k_hat[place]:.2f}")

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from bayescpt.data.files import atomic_path
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check, UnreliableFit
+from bayescpt.fit.tree import with_densities
 from bayescpt.laws import LAWS, Reference
 from bayescpt.model.base import base_loss_draws
 from bayescpt.model.hierarchy import HIERARCHIES
@@ -88,6 +89,13 @@ class Fit:
     def posterior(self) -> xr.Dataset:
         """The posterior group."""
         return self.tree["posterior"].to_dataset()
+
+    @cached_property
+    def told(self) -> xr.DataTree:
+        """The tree with log likelihood by run and log prior by part, which a quick look leaves out."""
+        if self.method != LAPLACE or "log_prior" in self.tree.children:
+            return self.tree
+        return with_densities(self.model, self.table, self.reference, self.tree)
 
     @property
     def size(self) -> int:

@@ -74,6 +74,7 @@ def fit(
     seed: int = 0,
     settings: SamplerSettings | None = None,
     sampler: Sampler | None = None,
+    go_on: bool = False,
 ) -> Fit:
     """The posterior of a hierarchical model on ``table``, checked.
 
@@ -86,6 +87,8 @@ def fit(
         seed: of everything random: start values, chains, and later draws of new runs and domains.
         settings: chains, warm-up, draws; of the last, ``laplace`` makes as many as all chains together.
         sampler: a compiled sampler to use again; its model and settings then count.
+        go_on: start where the last run of ``sampler`` ended, with a short warm-up: for one run more, or one less. Where
+            the shapes of the rows have changed or it has not run yet, it starts anew.
 
     Raises ValueError where the rows cannot carry the law (for example, no base losses for a law that starts there),
     and where ``laplace`` finds no mode with a finite curvature.
@@ -97,7 +100,7 @@ def fit(
     sampler = sampler or Sampler(model_of(law, pooling, noise).on(table), settings)
     model = sampler.model
     layout, reference = model.layout(table), reference_of(table)
-    samples = sampler.run(layout.rows, reference, jax.random.key(seed))
+    samples = sampler.run(layout.rows, reference, jax.random.key(seed), go_on)
     tree = tree_of(model, table, layout, reference, samples.sites, samples.stats)
     tree.attrs["sampler"] = json.dumps(vars(sampler.settings))
     checks = check_posterior(tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset())
@@ -110,7 +113,8 @@ def _laplace_fit(table: Table, model: Model, seed: int, draws: int) -> Fit:
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(mode)):
         raise ValueError("no mode with a finite curvature was found on these rows: sample instead (--method nuts)")
     drawn = mode_draws(model, mode, jax.random.key(seed), draws)
-    tree = tree_of(model, table, layout, reference, {name: np.asarray(v)[None] for name, v in drawn.items()}, {})
+    # a quick look does not wait for densities that only comparison and sensitivity ask for
+    tree = tree_of(model, table, layout, reference, {name: v[None] for name, v in drawn.items()}, {}, told=False)
     return Fit(model=model, table=table, reference=reference, tree=tree, checks=(), seed=seed, method=LAPLACE)
 
 

@@ -13,7 +13,7 @@ from numpyro import handlers
 
 from bayescpt.laws import Reference
 from bayescpt.model.layout import Rows
-from bayescpt.model.model import Model
+from bayescpt.model.model import Model, scores_under
 from bayescpt.model.population import Hierarchy
 
 COORDINATES, BASE_EFFECT, NOISE = "coordinates", "base_effect", "noise"
@@ -52,16 +52,9 @@ def densities(
 
 
 def log_normal(root: Float[Array, "*roots n n"], values: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
-    """Log density of every entry of ``values`` ~ N(0, root root') given those before it; root lower triangular.
-
-    The solver is written out: batched ones of LAPACK have hung inside loops over draws on busy machines.
-    """
-    found: list[Array] = []
-    for i in range(values.shape[-1]):
-        known = sum((root[..., i, j] * found[j] for j in range(i)), jnp.zeros(()))
-        found.append((values[..., i] - known) / root[..., i, i])
+    """Log density of every entry of ``values`` ~ N(0, root root') given those before it; root lower triangular."""
     scales = jnp.diagonal(root, axis1=-2, axis2=-1)
-    return dist.Normal().log_prob(jnp.stack(found, axis=-1)) - jnp.log(scales)
+    return dist.Normal().log_prob(scores_under(root, values)) - jnp.log(scales)
 
 
 def stated_parts(hierarchy: Hierarchy) -> tuple[str, ...]:

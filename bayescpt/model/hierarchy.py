@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
 from bayescpt.laws import Law
 from bayescpt.model.layout import Rows
@@ -17,8 +18,8 @@ from bayescpt.model.population import (
     Population,
     Told,
     constants_of,
-    diagonal,
     expanded,
+    independent,
     mean_root,
     moved,
 )
@@ -47,7 +48,7 @@ class PartialPooling(Hierarchy):
         return self.population(law, {"population": population, "spread": spread}, rows.base_root.shape[0])
 
     def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
-        return Population(expanded(sites["population"], groups), diagonal(sites["spread"]))
+        return independent(expanded(sites["population"], groups), sites["spread"])
 
     def maximised(self, law: Law, rows: Rows, moments: Moments | None) -> dict[str, Array]:
         prior = constants_of(law)
@@ -66,9 +67,9 @@ class PartialPooling(Hierarchy):
         return {"population": mean_root(law, told)}
 
     def around(
-        self, sites: dict[str, Array], roots: dict[str, Array], key: PRNGKeyArray, draws: int
-    ) -> dict[str, Array]:
-        return {"population": moved(sites["population"], roots["population"], key, draws)}
+        self, sites: dict[str, Array], roots: dict[str, Array], rng: np.random.Generator, draws: int
+    ) -> dict[str, np.ndarray]:
+        return {"population": moved(sites["population"], roots["population"], rng, draws)}
 
 
 class Correlated(Hierarchy):
@@ -114,9 +115,9 @@ class Correlated(Hierarchy):
         return {"population": mean_root(law, told)}
 
     def around(
-        self, sites: dict[str, Array], roots: dict[str, Array], key: PRNGKeyArray, draws: int
-    ) -> dict[str, Array]:
-        return {"population": moved(sites["population"], roots["population"], key, draws)}
+        self, sites: dict[str, Array], roots: dict[str, Array], rng: np.random.Generator, draws: int
+    ) -> dict[str, np.ndarray]:
+        return {"population": moved(sites["population"], roots["population"], rng, draws)}
 
 
 class NoPooling(Hierarchy):
@@ -133,7 +134,7 @@ class NoPooling(Hierarchy):
 
     def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
         prior = constants_of(law)
-        return Population(expanded(prior.loc, groups), diagonal(jnp.sqrt(prior.scale**2 + prior.spread**2)))
+        return independent(expanded(prior.loc, groups), jnp.sqrt(prior.scale**2 + prior.spread**2))
 
 
 class CompletePooling(Hierarchy):

@@ -31,16 +31,19 @@ BASE_SHARE = np.array([1.0 if target == GENERAL else 0.0 for target in TARGETS])
 
 
 class Rows(NamedTuple):
-    """Training rows (tokens > 0), grouped. Axes: target, group, run slot, checkpoint; padded places are masked out."""
+    """Training rows (tokens > 0), grouped. Axes: target, group, run slot, checkpoint; padded places are masked out.
+
+    Where a field does not vary along an axis that axis may have length 1: see :func:`compact`.
+    """
 
     point: Point
     """fields of shape (target, group, slot, checkpoint); sizes and tokens in billions"""
     loss: Float[Array, "target group slot checkpoint"]
-    se: Float[Array, "target group slot checkpoint"]
-    """known standard error of the loss, 0 where none is to be counted"""
-    progress: Float[Array, "target group slot checkpoint"]
+    se: Float[Array, "target group slot checkpoint"] | None
+    """known standard error of the loss, 0 where none is to be counted; None where that holds for all"""
+    progress: Float[Array, "#target #group #slot #checkpoint"]
     """position along the run in log tokens: 0 at the table's first checkpoint, 1 at its last"""
-    gap: Float[Array, "target group slot checkpoint"]
+    gap: Float[Array, "#target #group #slot #checkpoint"]
     """log tokens since the run's checkpoint before; 0 at its first"""
     mask: Bool[Array, "target group slot checkpoint"]
     base: Int[Array, "group slot"]
@@ -49,10 +52,43 @@ class Rows(NamedTuple):
     """places that hold a base with rows of that target"""
     base_root: Float[Array, "group base base"]
     """Cholesky factor of how alike the law's misfit is at those bases"""
+    base_inverse: Float[Array, "group base base"]
+    """its inverse"""
     traits: Float[Array, "group trait"]
     """early statistics of the group in units of their spread over domains, 0 where unknown; none where not asked for"""
     trait_se: Float[Array, "group trait"]
     """their standard errors, infinite where unknown"""
+
+
+def compact(rows: Rows) -> Rows:
+    """The same rows with every axis along which a field does not vary cut to length 1, padded places aside.
+
+    Runs have one size, most have one share, and many tables one set of checkpoints for all runs: powers of them are
+    then computed once a run, or once a checkpoint, instead of once a row. Shapes stay those of a table with a run more
+    as long as that run does not break the pattern.
+    """
+    mask = np.asarray(rows.mask)
+
+    def cut(values: Array) -> Array:
+        found: np.ndarray = np.asarray(values)
+        seen: np.ndarray = mask
+        for axis in range(mask.ndim):
+            own = range(mask.ndim, found.ndim)
+            # the first real value along the axis stands for all, if all are like it
+            place = np.minimum(seen.argmax(axis, keepdims=True), found.shape[axis] - 1)
+            first = np.take_along_axis(found, np.expand_dims(place, tuple(own)), axis)
+            if ((found == first) | ~np.expand_dims(seen, tuple(own))).all():
+                found, seen = first, np.asarray(seen.any(axis, keepdims=True))
+        return jnp.asarray(found)
+
+    given = {name: cut(values) for name, values in rows.point.given.items()}
+    fields = {name: cut(values) for name, values in rows.point._asdict().items() if name != "given"}
+    return rows._replace(
+        point=Point(**fields, given=given),
+        se=rows.se if rows.se is not None and np.asarray(rows.se).any() else None,
+        progress=cut(rows.progress),
+        gap=cut(rows.gap),
+    )
 
 
 class Layout(NamedTuple):
@@ -67,6 +103,11 @@ class Layout(NamedTuple):
     """codes of base and domain in the table; -1 where padded"""
     group: Int[np.ndarray, " domain"]
     """group of every domain"""
+
+
+def compacted(layout: Layout) -> Layout:
+    """The same layout with compact rows."""
+    return layout._replace(rows=compact(layout.rows))
 
 
 def reference_of(table: Table) -> Reference:
@@ -166,6 +207,7 @@ def layout_of(
     before = np.concatenate([table.tokens[:1], table.tokens[:-1]])
     gap = np.where(checkpoint > 0, np.log(table.tokens / np.where(checkpoint > 0, before, table.tokens)), 0.0)
     se = table.loss_se if use_se and table.loss_se is not None else np.zeros(len(table))
+    roots = _base_roots(table, bases)
     grouped = Rows(
         point=point,
         loss=column(table.loss, 1.0),
@@ -175,7 +217,8 @@ def layout_of(
         mask=jnp.asarray(mask),
         base=jnp.asarray(base),
         base_mask=jnp.asarray(base_mask),
-        base_root=jnp.asarray(_base_roots(table, bases)),
+        base_root=jnp.asarray(roots),
+        base_inverse=jnp.asarray(np.linalg.inv(roots)),
         **_traits(groups, traits),
     )
     return Layout(rows=grouped, row_index=index, runs=runs, bases=bases, group=group)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from bayescpt.data.learnability import TRAITS
 from bayescpt.laws import Law
@@ -21,6 +20,7 @@ from bayescpt.model.population import (
     Told,
     constants_of,
     diagonal,
+    independent,
     moved,
     root_of,
 )
@@ -73,7 +73,7 @@ class Learnability(Hierarchy):
 
     def population(self, law: Law, sites: dict[str, Array], groups: int) -> Population:
         shift = jnp.einsum("tkq,gq->tgk", sites["loading"], sites["learnability"])
-        return Population(sites["population"][:, None] + shift, diagonal(sites["spread"]))
+        return independent(sites["population"][:, None] + shift, sites["spread"])
 
     def newcomer(self, sites: dict[str, Array], rng: np.random.Generator) -> dict[str, Array]:
         draws, _, traits = sites["learnability"].shape
@@ -133,16 +133,15 @@ class Learnability(Hierarchy):
         return {"learnability": root_of(precision), "coefficients": root_of(of_rows + diagonal(held))}
 
     def around(
-        self, sites: dict[str, Array], roots: dict[str, Array], key: PRNGKeyArray, draws: int
-    ) -> dict[str, Array]:
-        first, second = jax.random.split(key)
+        self, sites: dict[str, Array], roots: dict[str, Array], rng: np.random.Generator, draws: int
+    ) -> dict[str, np.ndarray]:
         targets, count, traits = sites["loading"].shape
-        shift = moved(jnp.zeros((targets, count * (1 + traits))), roots["coefficients"], first, draws)
+        shift = moved(jnp.zeros((targets, count * (1 + traits))), roots["coefficients"], rng, draws)
         shift = shift.reshape(draws, targets, count, 1 + traits)
         return {
-            "population": sites["population"] + shift[..., 0],
-            "loading": sites["loading"] + shift[..., 1:],
-            "learnability": moved(sites["learnability"], roots["learnability"], second, draws),
+            "population": np.asarray(sites["population"]) + shift[..., 0],
+            "loading": np.asarray(sites["loading"]) + shift[..., 1:],
+            "learnability": moved(sites["learnability"], roots["learnability"], rng, draws),
         }
 
 

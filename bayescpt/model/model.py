@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.distributions import constraints
 
 from bayescpt.data.learnability import EARLY, early_rows, traits_of
 from bayescpt.data.table import Table
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.hierarchy import PartialPooling
-from bayescpt.model.layout import BASE_SHARE, Layout, Rows, layout_of, reference_of
+from bayescpt.model.layout import BASE_SHARE, Layout, Rows, compacted, layout_of, reference_of
 from bayescpt.model.noise import NOISES, Noise, NoiseDraw, RunDistribution, loudness_of
 from bayescpt.model.population import Hierarchy, Population
 from bayescpt.model.whiten import Whitening, sample_whitened
@@ -43,11 +47,11 @@ class Model:
         groups, bases = rows.base_root.shape[:2]
         noise = self.noise.sample(groups)
         population = self.hierarchy.sample(self.law, rows)
-        prior = latent_prior(population, noise.base_sd, rows.base_root)
+        prior = LatentPrior(population, noise.base_sd, rows)
         if whitening is None:
             latent = numpyro.sample("latent", prior.to_event(2))
         else:
-            latent = sample_whitened(prior, population.mean, whitening)
+            latent = sample_whitened(prior, population.mean, noise.base_sd, whitening)
         count = len(self.law.coordinates)
         coordinates = numpyro.deterministic("coordinates", latent[..., :count])
         effect = numpyro.deterministic("base_effect", ends_of(latent[..., count:], bases))
@@ -62,14 +66,14 @@ class Model:
         """
         groups = self.hierarchy.groups(table)
         if not self.hierarchy.early:
-            return layout_of(table, self.law, groups)
+            return compacted(layout_of(table, self.law, groups))
         traits, late = traits_of(table), table.select(~early_rows(table))
         if not len(late):
             raise ValueError(
                 f"pooling {self.hierarchy.name} reads the first {EARLY:.1%} of the longest run as statistics, and "
                 "there are no other rows: add later checkpoints, or fit with another pooling (--pooling partial)"
             )
-        return layout_of(late, self.law, groups, reference=reference_of(table), known=table, traits=traits)
+        return compacted(layout_of(late, self.law, groups, reference=reference_of(table), known=table, traits=traits))
 
     def likelihood(
         self,
@@ -81,7 +85,7 @@ class Model:
     ) -> RunDistribution:
         """Distribution of the losses of every run for one draw: batch (target, group, slot)."""
         mean = self.expected(coordinates, rows.point, reference)
-        mean = mean + base_deviation(base_effect, noise, rows)
+        mean = jnp.broadcast_to(mean + base_deviation(base_effect, noise, rows), rows.loss.shape)
         return RunDistribution(mean, noise, rows, self.noise.heavy)
 
     def natural(
@@ -96,16 +100,21 @@ class Model:
 
     def expected(
         self, coordinates: Float[Array, "target group coordinate"], point: Point, reference: Reference
-    ) -> Float[Array, "target group slot checkpoint"]:
+    ) -> Float[Array, "target group #slot #checkpoint"]:
         """Loss of grouped points by the law for one draw."""
         return self.losses(self.natural(coordinates, reference), point)
 
     def losses(
         self, theta: dict[str, Float[Array, "target group"]], point: Point
-    ) -> Float[Array, "target group slot checkpoint"]:
-        """The same from natural parameters."""
-        over_rows = jax.vmap(jax.vmap(self.law.loss, in_axes=(None, 0)), in_axes=(None, 0))
-        return jax.vmap(jax.vmap(over_rows))(theta, point)
+    ) -> Float[Array, "target group #slot #checkpoint"]:
+        """The same from natural parameters. An axis along which no field of ``point`` varies has length 1."""
+        return over_rows(self.law.loss, theta, point)
+
+    def slopes(
+        self, theta: dict[str, Float[Array, "target group"]], point: Point
+    ) -> tuple[Array, dict[str, Float[Array, "target group #slot #checkpoint"]]]:
+        """Losses and their derivatives by every natural parameter."""
+        return over_rows(jax.value_and_grad(self.law.loss), theta, point)
 
     def describe(self) -> str:
         """The model in words: equation, priors with units and sources, noise."""
@@ -121,34 +130,104 @@ class Model:
         return "\n".join(lines)
 
 
+def over_rows(function: Callable[..., Any], theta: dict[str, Float[Array, "target group"]], point: Point) -> Any:
+    """``function(theta, point)`` of one draw at one point, at all points of grouped rows.
+
+    An axis of length 1 of a field is not mapped over: what depends on no other field is computed once.
+    """
+    mapped = function
+    varied = [axis < 2 or any(v.shape[axis] > 1 for v in jax.tree.leaves(point)) for axis in range(4)]
+    for axis in (3, 2, 1, 0):
+        over = jax.tree.map(lambda values, axis=axis: 0 if values.shape[axis] > 1 else None, point)
+        if varied[axis]:
+            mapped = jax.vmap(mapped, in_axes=(0 if axis < 2 else None, over))
+    squeezed = jax.tree.map(lambda v: v.reshape([n for n in v.shape[:4] if n > 1] + list(v.shape[4:])), point)
+    lost = [axis for axis in range(4) if not varied[axis]]
+    return jax.tree.map(lambda found: jnp.expand_dims(found, lost), mapped(theta, squeezed))
+
+
 def ends_of(latent: Float[Array, "*group both"], bases: int) -> Float[Array, "*group base end"]:
     """The part of latent vectors that is the effects of bases: at the first and at the last checkpoint."""
     return jnp.stack([latent[..., :bases], latent[..., bases:]], axis=-1)
 
 
-def latent_prior(
-    population: Population, base_sd: Float[Array, "target group"], base_root: Float[Array, "group base base"]
-) -> dist.Distribution:
+def scores_under(root: Float[Array, "*roots n n"], values: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+    """root^-1 values; root lower triangular.
+
+    The solver is written out: batched ones of LAPACK have hung inside loops on busy machines.
+    """
+    found: list[Array] = []
+    for i in range(values.shape[-1]):
+        known = sum((root[..., i, j] * found[j] for j in range(i)), jnp.zeros(()))
+        found.append((values[..., i] - known) / root[..., i, i])
+    return jnp.stack(found, axis=-1)
+
+
+class LatentPrior(dist.Distribution):
     """Prior of the latent vectors (target, group): the law's coordinates, then the effects of the group's bases at
     either end of a run.
 
     A level and the effects of a domain's bases are correlated in the posterior, so they are whitened together. The
     effects are in nats, not in units of base_sd: a base has dozens of rows, which pin its effect, not its score.
     """
-    targets, groups, count = population.mean.shape
-    bases = base_root.shape[-1]
-    first, last = count + bases, count + 2 * bases
-    mean = jnp.zeros((targets, groups, last)).at[..., :count].set(population.mean)
-    root = jnp.zeros((targets, groups, last, last)).at[..., :count, :count].set(population.root[:, None])
-    own = base_sd[:, :, None, None] * base_root
-    root = root.at[..., count:first, count:first].set(own).at[..., first:, first:].set(own)
-    return dist.MultivariateNormal(mean, scale_tril=root)
+
+    support = constraints.real_vector
+
+    def __init__(
+        self,
+        population: Population,
+        base_sd: Float[Array, "target group"],
+        rows: Rows,
+    ) -> None:
+        targets, groups, count = population.mean.shape
+        self.population, self.base_sd = population, base_sd
+        self.base_root, self.base_inverse = rows.base_root, rows.base_inverse
+        width = count + 2 * rows.base_root.shape[-1]
+        self.loc = jnp.zeros((targets, groups, width)).at[..., :count].set(population.mean)
+        super().__init__((targets, groups), (width,))
+
+    @property
+    def scale_tril(self) -> Float[Array, "target group latent latent"]:
+        """Cholesky factor of the covariance."""
+        count, bases = self.population.mean.shape[-1], self.base_root.shape[-1]
+        own = self.base_sd[:, :, None, None] * self.base_root
+        root = (
+            jnp.zeros((*self.loc.shape, self.loc.shape[-1])).at[..., :count, :count].set(self.population.root[:, None])
+        )
+        first = slice(count, count + bases), slice(count, count + bases)
+        last = slice(count + bases, None), slice(count + bases, None)
+        return root.at[..., *first].set(own).at[..., *last].set(own)
+
+    def log_prob(self, value: Array) -> Array:
+        count, bases = self.population.mean.shape[-1], self.base_root.shape[-1]
+        away = value[..., :count] - self.population.mean
+        if self.population.scale is not None:
+            score, volume = away / self.population.scale[:, None], jnp.log(self.population.scale).sum(-1)
+        else:
+            root = self.population.root
+            score = scores_under(root[:, None], away)
+            volume = jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)).sum(-1)
+        ends = value[..., count:].reshape(*value.shape[:-1], 2, bases) / self.base_sd[..., None, None]
+        effects = jnp.einsum("gij,tgej->tgei", self.base_inverse, ends)
+        fixed = jnp.log(jnp.diagonal(self.base_root, axis1=-2, axis2=-1)).sum(-1)
+        volumes = volume[:, None] + 2 * (bases * jnp.log(self.base_sd) + fixed)
+        distance = jnp.sum(score**2, -1) + jnp.sum(effects**2, (-1, -2))
+        return -0.5 * (distance + value.shape[-1] * math.log(2 * math.pi)) - volumes
+
+    def sample(self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()) -> Array:
+        assert sample_shape == ()
+        bases = self.base_root.shape[-1]
+        own = jnp.einsum("tij,tgj->tgi", self.population.root, jax.random.normal(key, self.population.mean.shape))
+        scores = jax.random.normal(jax.random.fold_in(key, 1), (*self.batch_shape, 2, bases))
+        effects = self.base_sd[..., None, None] * jnp.einsum("gij,tgej->tgei", self.base_root, scores)
+        return jnp.concatenate([self.population.mean + own, effects.reshape(*self.batch_shape, -1)], axis=-1)
 
 
 def base_deviation(
     base_effect: Float[Array, "target group base end"], noise: NoiseDraw, rows: Rows
 ) -> Float[Array, "target group slot checkpoint"]:
     """What the law misses at the base of every row's run: a line in progress, times the loudness."""
-    of_run = jax.vmap(lambda effect: jnp.take_along_axis(effect, rows.base[..., None], axis=-2))(base_effect)
-    start, end = of_run[..., :1], of_run[..., 1:]
+    # a product with zeros and ones: its gradient is another, where that of an index would be a scatter
+    chosen = (rows.base[..., None] == jnp.arange(base_effect.shape[-2])).astype(base_effect.dtype)
+    start, end = (jnp.sum(chosen * base_effect[:, :, None, :, e], -1)[..., None] for e in (0, 1))
     return loudness_of(noise, rows) * ((1 - rows.progress) * start + rows.progress * end)

@@ -37,7 +37,16 @@ def loudness(
     A corpus that a run hardly reads is where its loss wanders: nothing pulls it back. Early in a run losses move fast,
     and a run that is a little ahead is far off.
     """
-    return jnp.exp(early * (1 - progress) - share_exponent * jnp.log((share + RARE) / (0.5 + RARE)))
+    by_share, by_progress = _log_loudness(share, progress, share_exponent, early)
+    joint = math.prod(jnp.broadcast_shapes(by_share.shape, by_progress.shape))
+    if by_share.size + by_progress.size < joint:
+        # one does not vary along an axis of the other: fewer exponentials
+        return jnp.exp(by_share) * jnp.exp(by_progress)
+    return jnp.exp(by_share + by_progress)
+
+
+def _log_loudness(share: Array, progress: Array, share_exponent: Array, early: Array) -> tuple[Array, Array]:
+    return -share_exponent * jnp.log((share + RARE) / (0.5 + RARE)), early * (1 - progress)
 
 
 def deviation_scale(progress: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -65,27 +74,52 @@ class NoiseDraw(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """The covariance of the rows of every run: what is needed to make residuals independent."""
+    """The covariance of the rows of every run: what is needed to make residuals independent.
 
-    scale: Float[Array, "target group slot checkpoint"]
+    An axis along which a field does not vary may have length 1 (model/layout.py).
+    """
+
+    scale: Float[Array, "#target #group #slot #checkpoint"]
     """of the wandering part"""
-    keep: Float[Array, "target group slot checkpoint"]
+    log_scale: Float[Array, "#target #group #slot #checkpoint"]
+    keep: Float[Array, "#target #group #slot #checkpoint"]
     """correlation with the checkpoint before; 0 at the first"""
-    ends: Float[Array, "target group slot checkpoint two"]
+    ends: tuple[Float[Array, "target group slot checkpoint"], Float[Array, "target group slot checkpoint"]]
     """loadings of a run's two standard scores, in units of ``scale``, made independent like residuals"""
-    mask: Array
+    mask: Float[Array, "target group slot checkpoint"]
 
 
-def along(values: Float[Array, "*rows"], keep: Float[Array, "*rows"]) -> Float[Array, "*rows"]:
+class Scores(NamedTuple):
+    """The matrix I + ends' ends of every run, 2 x 2: what the two scores of a run take out of its residuals."""
+
+    first: Float[Array, "*run"]
+    both: Float[Array, "*run"]
+    second: Float[Array, "*run"]
+
+    @property
+    def determinant(self) -> Float[Array, "*run"]:
+        """Of the matrix."""
+        return self.first * self.second - self.both**2
+
+    def squared(self, at_first: Float[Array, "*run"], at_second: Float[Array, "*run"]) -> Float[Array, "*run"]:
+        """x' (I + ends' ends)^-1 x of a pair x."""
+        square = self.second * at_first**2 - 2 * self.both * at_first * at_second + self.first * at_second**2
+        return square / self.determinant
+
+
+def along(values: Float[Array, "*rows"], keep: Float[Array, "*places"]) -> Float[Array, "*joint"]:
     """Innovations of an Ornstein-Uhlenbeck process from its values, along the last axis."""
     before = jnp.pad(values[..., :-1], [(0, 0)] * (values.ndim - 1) + [(1, 0)])
     return (values - keep * before) / jnp.sqrt(1 - keep**2)
 
 
-def loudness_of(draw: NoiseDraw, rows: Rows) -> Float[Array, "target group slot checkpoint"]:
+def loudness_of(draw: NoiseDraw, rows: Rows) -> Float[Array, "#target #group #slot #checkpoint"]:
     """Loudness of every row."""
-    exponent, early = (values[:, None, None, None] for values in (draw.share_exponent, draw.early))
-    return loudness(rows.point.share, rows.progress, exponent, early)
+    return loudness(rows.point.share, rows.progress, *_shape_of(draw))
+
+
+def _shape_of(draw: NoiseDraw) -> tuple[Array, Array]:
+    return draw.share_exponent[:, None, None, None], draw.early[:, None, None, None]
 
 
 def kernel_of(draw: NoiseDraw, rows: Rows) -> Kernel:
@@ -95,12 +129,19 @@ def kernel_of(draw: NoiseDraw, rows: Rows) -> Kernel:
     loudness, p the progress; a known standard error widens the first part of its row.
     """
     louder = loudness_of(draw, rows)
-    sd = draw.sd[:, :, None, None]
-    scale = jnp.sqrt((louder * sd) ** 2 + rows.se**2)
+    sd, run_sd = draw.sd[:, :, None, None], draw.run_sd[:, None, None, None]
     keep = jnp.where(rows.gap > 0, jnp.exp(-rows.gap / draw.memory[:, None, None, None]), 0.0)
-    weight = louder * draw.run_sd[:, None, None, None] / scale
-    ends = [rows.mask * along(weight * basis, keep) for basis in (1 - rows.progress, rows.progress)]
-    return Kernel(scale, keep, jnp.stack(ends, axis=-1), rows.mask)
+    mask = rows.mask.astype(louder.dtype)
+    if rows.se is None:
+        scale = louder * sd
+        log_scale = sum(_log_loudness(rows.point.share, rows.progress, *_shape_of(draw)), jnp.log(sd))
+        loadings = (run_sd / sd * along(basis, keep) for basis in (1 - rows.progress, rows.progress))
+    else:
+        scale = jnp.sqrt((louder * sd) ** 2 + rows.se**2)
+        log_scale = jnp.log(scale)
+        loadings = (along(louder * run_sd / scale * basis, keep) for basis in (1 - rows.progress, rows.progress))
+    first, second = (mask * loading for loading in loadings)
+    return Kernel(scale, log_scale, keep, (first, second), mask)
 
 
 def independent(kernel: Kernel, residual: Float[Array, "*group slot checkpoint"]) -> Array:
@@ -108,13 +149,22 @@ def independent(kernel: Kernel, residual: Float[Array, "*group slot checkpoint"]
     return kernel.mask * along(residual / kernel.scale, kernel.keep)
 
 
-def inverse_ends(kernel: Kernel) -> tuple[Array, Array]:
-    """Inverse of I + ends' ends for every run, and the log of its determinant."""
-    first, second = kernel.ends[..., 0], kernel.ends[..., 1]
-    a, b, c = 1 + jnp.sum(first**2, -1), jnp.sum(first * second, -1), 1 + jnp.sum(second**2, -1)
-    determinant = a * c - b**2
-    inverse = jnp.stack([jnp.stack([c, -b], -1), jnp.stack([-b, a], -1)], -2) / determinant[..., None, None]
-    return inverse, jnp.log(determinant)
+def scores_of(kernel: Kernel) -> Scores:
+    """What the scores of the runs take out of their residuals."""
+    first, second = kernel.ends
+    return Scores(1 + jnp.sum(first**2, -1), jnp.sum(first * second, -1), 1 + jnp.sum(second**2, -1))
+
+
+def run_distance(
+    kernel: Kernel, residual: Float[Array, "target group slot checkpoint"]
+) -> tuple[Float[Array, "target group slot"], Float[Array, "target group slot"]]:
+    """Squared distance r' S^-1 r of the residuals of every run, and half the log determinant of their covariance S."""
+    apart = independent(kernel, residual)
+    scores = scores_of(kernel)
+    pull = (jnp.sum(end * apart, -1) for end in kernel.ends)
+    distance = jnp.sum(apart**2, -1) - scores.squared(*pull)
+    widths = jnp.sum(kernel.mask * (kernel.log_scale + 0.5 * jnp.log1p(-(kernel.keep**2))), -1)
+    return distance, widths + 0.5 * jnp.log(scores.determinant)
 
 
 class RunDistribution(dist.Distribution):
@@ -130,14 +180,8 @@ class RunDistribution(dist.Distribution):
         super().__init__(mean.shape[:-1], mean.shape[-1:])
 
     def log_prob(self, value: Array) -> Array:
-        kernel = kernel_of(self.draw, self.rows)
-        count = kernel.mask.sum(-1)
-        residual = independent(kernel, value - self.mean_loss)
-        inverse, log_determinant = inverse_ends(kernel)
-        pull = jnp.einsum("...ki,...k->...i", kernel.ends, residual)
-        distance = jnp.sum(residual**2, -1) - jnp.einsum("...i,...ij,...j->...", pull, inverse, pull)
-        widths = jnp.sum(kernel.mask * (jnp.log(kernel.scale) + 0.5 * jnp.log1p(-(kernel.keep**2))), -1)
-        volume = widths + 0.5 * log_determinant
+        distance, volume = run_distance(kernel_of(self.draw, self.rows), value - self.mean_loss)
+        count = self.rows.mask.sum(-1)
         if not self.heavy:
             return -0.5 * (count * math.log(2 * math.pi) + distance) - volume
         df = self.draw.df[:, None, None]
@@ -156,7 +200,8 @@ class RunDistribution(dist.Distribution):
             value = keep * before + jnp.sqrt(1 - keep**2) * shock
             return value, value
 
-        moved = (jnp.moveaxis(fresh, -1, 0), jnp.moveaxis(kernel.keep, -1, 0))
+        keeps = jnp.broadcast_to(kernel.keep, fresh.shape)
+        moved = (jnp.moveaxis(fresh, -1, 0), jnp.moveaxis(keeps, -1, 0))
         _, path = jax.lax.scan(step, jnp.zeros(self.batch_shape), moved)
         scores = self.draw.run_sd[:, None, None, None] * jax.random.normal(ends, (*self.batch_shape, 2))
         progress = self.rows.progress

@@ -5,10 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from bayescpt.data.table import Table
 from bayescpt.laws import Law
@@ -43,6 +42,8 @@ class Population(NamedTuple):
 
     mean: Float[Array, "target group coordinate"]
     root: Float[Array, "target coordinate coordinate"]
+    scale: Float[Array, "target coordinate"] | None = None
+    """diagonal of ``root`` where there is nothing beside it"""
 
 
 class Moments(NamedTuple):
@@ -98,8 +99,8 @@ class Hierarchy(ABC):
         return {}
 
     def around(
-        self, sites: dict[str, Array], roots: dict[str, Array], key: PRNGKeyArray, draws: int
-    ) -> dict[str, Array]:
+        self, sites: dict[str, Array], roots: dict[str, Array], rng: np.random.Generator, draws: int
+    ) -> dict[str, np.ndarray]:
         """Draws (draw, ...) of those sites whose uncertainty the curvature at the mode tells."""
         return {}
 
@@ -123,6 +124,11 @@ def diagonal(scale: Float[Array, "*place coordinate"]) -> Float[Array, "*place c
     return scale[..., None] * jnp.eye(scale.shape[-1])
 
 
+def independent(mean: Float[Array, "target group coordinate"], scale: Float[Array, "target coordinate"]) -> Population:
+    """A population of independent coordinates."""
+    return Population(mean, diagonal(scale), scale)
+
+
 def root_of(precision: Float[Array, "*place n n"]) -> Float[Array, "*place n n"]:
     """Lower Cholesky factor of the inverse of a precision."""
     return jnp.linalg.cholesky(jnp.linalg.inv(0.5 * (precision + jnp.swapaxes(precision, -1, -2))))
@@ -134,8 +140,9 @@ def mean_root(law: Law, told: Told) -> Float[Array, "target coordinate coordinat
 
 
 def moved(
-    centre: Float[Array, "*place n"], root: Float[Array, "*place n n"], key: PRNGKeyArray, draws: int
-) -> Float[Array, "draw *place n"]:
+    centre: Float[Array, "*place n"], root: Float[Array, "*place n n"], rng: np.random.Generator, draws: int
+) -> Float[np.ndarray, "draw *place n"]:
     """Normal draws around ``centre``."""
-    score = jax.random.normal(key, (draws, *centre.shape))
-    return centre + jnp.einsum("...ij,d...j->d...i", root, score)
+    # NumPy's numbers: JAX's take longer to compile than a mode to find
+    score = rng.standard_normal((draws, *centre.shape))
+    return np.asarray(centre) + np.einsum("...ij,d...j->d...i", np.asarray(root), score)

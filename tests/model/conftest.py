@@ -21,7 +21,7 @@ from bayescpt.model.hierarchy import HIERARCHIES
 from bayescpt.model.layout import Rows, reference_of
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
-from bayescpt.model.whiten import Whitening, white_site
+from bayescpt.model.whiten import WHITE, Whitening, unwhitened
 from bayescpt.schema import TARGETS
 
 Params = dict[str, Array]
@@ -66,6 +66,7 @@ class Forward(NamedTuple):
     """expected loss of every row, base effect included"""
     latent_mean: Array
     """prior mean of the latent vectors"""
+    base_sd: Array
 
 
 @cache
@@ -85,6 +86,7 @@ def _forward(model: Model, observed: bool) -> Callable[..., Forward]:
             trace["loss"]["value"],
             trace["loss"]["fn"].base_dist.mean_loss,
             trace["latent"]["fn"].base_dist.loc,
+            trace["latent"]["fn"].base_dist.base_sd,
         )
 
     return jax.jit(forward)
@@ -117,16 +119,20 @@ class Program:
         """Its gradient."""
         return _gradient(self.model)(params, rows or self.rows, self.reference, None)
 
-    def whitened(self, forward: Forward, whitening: Whitening) -> Params:
-        """The same parameters in white coordinates."""
+    def whitened(self, forward: Forward, whitening: Whitening) -> tuple[Params, float]:
+        """The same parameters in white coordinates, and the log Jacobian of the map from there."""
         params = forward.params
-        count = whitening.mean.shape[-1]
-        moved = jnp.einsum("tgik,tgk->tgi", whitening.follow, forward.latent_mean[..., :count] - whitening.mean)
-        centre = whitening.centre + moved
-        white = jnp.linalg.solve(whitening.root, (params["latent"] - centre)[..., None])[..., 0]
+        shape, count = whitening.centre.shape, whitening.mean.shape[-1]
+
+        def latent(white: Array) -> Array:
+            return unwhitened(white, forward.latent_mean[..., :count], forward.base_sd, whitening)[0]
+
+        # an affine map: its value at 0 and its derivative are all of it
+        origin = latent(jnp.zeros(shape)).reshape(-1)
+        slope = jax.jacfwd(lambda flat: latent(flat.reshape(shape)).reshape(-1))(jnp.zeros(origin.shape))
+        white = jnp.linalg.solve(slope, params["latent"].reshape(-1) - origin)
         rest = {name: value for name, value in params.items() if name != "latent"}
-        targets, groups, _ = white.shape
-        return rest | {white_site(t, g): white[t, g] for t in range(targets) for g in range(groups)}
+        return rest | {WHITE: white.reshape(shape)}, float(jnp.linalg.slogdet(slope)[1])
 
 
 def _name(model: Model) -> str:
@@ -135,8 +141,22 @@ def _name(model: Model) -> str:
 
 def program_of(model: Model, table: Table) -> Program:
     """The model on a table."""
-    rows = model.layout(table).rows
-    return Program(model, jax.tree.map(jnp.asarray, rows), reference_of(table))
+    return Program(model, spread(model.layout(table).rows), reference_of(table))
+
+
+def spread(rows: Rows) -> Rows:
+    """Rows with every field in full, as tests that look at single rows want them."""
+    shape = rows.mask.shape
+
+    def whole(values: Array) -> Array:
+        return jnp.broadcast_to(values, (*shape, *values.shape[len(shape) :]))
+
+    return rows._replace(
+        point=jax.tree.map(whole, rows.point),
+        se=jnp.zeros(shape) if rows.se is None else rows.se,
+        progress=whole(rows.progress),
+        gap=whole(rows.gap),
+    )
 
 
 @pytest.fixture(params=MODELS, ids=_name)

@@ -153,7 +153,7 @@ def test_draws_around_the_mode_have_the_covariance_of_a_regression(study_table: 
     sites = {name: jnp.asarray(value) for name, value in truth.items()}
     told = jnp.broadcast_to(diagonal(1 / sites["spread"] ** 2)[:, None], moments.covariance.shape)
     roots = HIERARCHY.roots(LAW, rows, sites, told)
-    drawn = HIERARCHY.around(sites, roots, jax.random.key(0), 20_000)
+    drawn = HIERARCHY.around(sites, roots, np.random.default_rng(0), 20_000)
     design = np.concatenate([np.ones((12, 1)), truth["learnability"]], axis=1)
     for t, k in ((0, 0), (1, 3)):
         held = np.append(1 / PRIOR.scale[t, k] ** 2, 1 / loading_scale(PRIOR)[t, k] ** 2)

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from bayescpt.laws import Point
-from bayescpt.model.layout import Rows
+from bayescpt.model.layout import Rows, compact
 from bayescpt.model.whiten import Whitening
 
 if TYPE_CHECKING:
@@ -23,13 +23,19 @@ SEEDS = range(4)
 def random_whitening(shape: tuple[int, ...], count: int, seed: int) -> Whitening:
     """A whitening that has nothing to do with the posterior; ``count`` coordinates have a population."""
     rng = np.random.default_rng(seed)
-    lower = np.tril(0.3 * rng.standard_normal((*shape, shape[-1])), -1)
-    diagonal = np.exp(rng.uniform(-2, 2, shape))
+
+    def matrix() -> jax.Array:
+        lower = np.tril(0.3 * rng.standard_normal((*shape, shape[-1])), -1)
+        return jnp.asarray(lower + np.exp(rng.uniform(-2, 2, shape))[..., None] * np.eye(shape[-1]))
+
     return Whitening(
-        jnp.asarray(rng.standard_normal(shape)),
-        jnp.asarray(lower + diagonal[..., None] * np.eye(shape[-1])),
-        jnp.asarray(rng.standard_normal((*shape[:2], count))),
-        jnp.asarray(rng.standard_normal((*shape, count))),
+        basis=matrix(),
+        share=jnp.asarray(rng.uniform(0, 1, shape)),
+        base_sd=jnp.asarray(np.exp(rng.uniform(-5, -3, shape[:2]))),
+        centre=jnp.asarray(rng.standard_normal(shape)),
+        mean=jnp.asarray(rng.standard_normal((*shape[:2], count))),
+        follow=jnp.asarray(rng.standard_normal((*shape, count))),
+        root=matrix(),
     )
 
 
@@ -38,10 +44,14 @@ def test_whitening_changes_the_coordinates_and_never_the_density(program: Progra
     shape = points[0].params["latent"].shape
     whitening = random_whitening(shape, len(program.model.law.coordinates), 3)
     plain = np.array([program.log_density(point.params) for point in points])
-    white = np.array([program.log_density(program.whitened(point, whitening), whitening=whitening) for point in points])
+    moved = [program.whitened(point, whitening) for point in points]
+    volume = np.array([volume for _, volume in moved])
+    white = np.array([program.log_density(params, whitening=whitening) for params, _ in moved])
     assert np.isfinite(plain).all()
     assert np.ptp(plain) > 1  # otherwise equal differences would say nothing
-    np.testing.assert_allclose(white, plain, rtol=1e-9)
+    assert np.ptp(volume) > 0.1  # base_sd scales the map
+    difference = white - volume - plain  # the same everywhere: a constant is left out
+    np.testing.assert_allclose(difference, difference.mean(), atol=1e-6)
 
 
 def padded(rows: Rows, slots: int, checkpoints: int) -> Rows:
@@ -72,6 +82,16 @@ def test_padding_changes_neither_density_nor_gradient(program: Program) -> None:
     for rows in (spoilt, padded(program.rows, 4, 4)):
         assert program.log_density(params, rows) == pytest.approx(program.log_density(params), rel=1e-12)
     gradients = program.gradient(params, spoilt), program.gradient(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *gradients)
+
+
+def test_rows_with_short_axes_have_the_density_and_the_gradient_of_whole_ones(program: Program) -> None:
+    params, short = program.params(1), compact(program.rows)
+    assert short.point.size.shape[-1] == 1  # a run has one size
+    assert short.gap.size < program.rows.gap.size  # all runs of this study have the same checkpoints
+    assert short.se is None
+    assert program.log_density(params, short) == pytest.approx(program.log_density(params), rel=1e-12)
+    gradients = program.gradient(params, short), program.gradient(params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *gradients)
 
 

@@ -1,0 +1,1 @@
+"""Speed of inference, measured against a user's and an expert's PyMC with nutpie."""
