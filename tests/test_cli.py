@@ -8,7 +8,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from typer.testing import CliRunner, Result
 
 from bayescpt.ask import critical_ratio, ratio_under_budget, ratio_under_limited_data, summarise, summary
 from bayescpt.cli import app
-from bayescpt.cli.session import write_json
 from bayescpt.data import Table
 from bayescpt.fit import Check, Fit, prior_fit
 from bayescpt.schema import TARGETS
@@ -372,47 +370,3 @@ def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
     answered = answer("cmr", path, *place, "--accept", "a test")
     assert 0 <= answered["q05"] <= answered["q50"] <= answered["q95"] <= 1
     assert answered["accepted"] == "a test"
-
-
-# ---- ends
-
-
-@pytest.fixture
-def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
-    """Make every loading of a fit end with this exception."""
-
-    def arrange(error: BaseException) -> None:
-        def load(path: str) -> Fit:
-            raise error
-
-        monkeypatch.setattr(Fit, "load", load)
-
-    return arrange
-
-
-PLACE = ("--domain", "code", "--size", "400k", "--tokens", "200k")
-
-
-def test_an_unexpected_error_is_one_line_and_a_hint(breaking: Callable[[BaseException], None]) -> None:
-    breaking(KeyError("gone"))
-    result = run("cmr", "fit.nc", *PLACE)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "error: KeyError: 'gone' (--debug shows the traceback)\n"
-    debugged = run("cmr", "fit.nc", *PLACE, "--debug")
-    assert debugged.exit_code == 1
-    assert "Traceback (most recent call last)" in debugged.stderr
-    told = refusal("cmr", "fit.nc", *PLACE, status=1)
-    assert (told["error"], told["faults"]) == ("failure", [])
-
-
-def test_an_interrupt_exits_130_without_a_traceback(breaking: Callable[[BaseException], None]) -> None:
-    breaking(KeyboardInterrupt())
-    result = run("cmr", "fit.nc", *PLACE)
-    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
-    assert refusal("cmr", "fit.nc", *PLACE, status=130)["error"] == "interrupted"
-
-
-def test_an_answer_that_is_no_number_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError, match="not a finite number"):
-        write_json({"mean": math.nan})
-    assert capsys.readouterr().out == ""

@@ -21,6 +21,7 @@ from bayescpt.ask import critical_ratio, predict, ratio_under_budget
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit, Sampler, SamplerSettings, fit
 from bayescpt.fit.run import model_of
+from benchmarks.inference.score import BUDGET, base_loss
 from benchmarks.inference.simulate import LAW, NOISE, POOLING, SIX, simulated
 
 R = TypeVar("R")
@@ -82,7 +83,7 @@ def main() -> None:
 
             def ask(q=question, places=places) -> None:  # type: ignore[no-untyped-def]
                 for place in places:
-                    q(again, *place, 0.05)
+                    q(again, *place, BUDGET, base_loss=base_loss(whole, place[0]))
 
             timed(f"{name} of {SETTINGS} settings x {DRAWS} draws, {state}", ask)
     print(f"{jax.local_device_count()} devices")

@@ -16,6 +16,7 @@ from bayescpt.fit.fit import Fit
 from bayescpt.fit.run import model_of
 from bayescpt.fit.tree import tree_of
 from bayescpt.model.layout import reference_of
+from bayescpt.schema import TARGETS
 from benchmarks.inference.simulate import LAW, NOISE, POOLING
 
 PARAMETERS = ("coordinates", "population", "spread", "base_sd", "run_sd", "noise_typical", "log_noise_sd")
@@ -41,10 +42,18 @@ def answers(table: Table, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     result = {}
     for domain in table.domains:
         setting = (domain, float(table.size.max()), float(table.tokens.max()), BUDGET)
+        base = base_loss(table, domain)
         for name, question in (("ratio", ratio_under_budget), ("cmr", critical_ratio)):
-            answer = question(fitted, *setting)
+            answer = question(fitted, *setting, base_loss=base)
             result[f"{name}[{domain}]"] = answer["ratio"].to_numpy().reshape(chains, draws)
     return result
+
+
+def base_loss(table: Table, domain: str) -> float:
+    """The base's general loss that the questions state: such that about an even mix uses the budget up."""
+    mine = (table.domain == table.domains.index(domain)) & (table.target == TARGETS.index("general"))
+    mine &= (table.size == table.size.max()) & (table.tokens == table.tokens.max()) & np.isclose(table.ratio, 0.5)
+    return float(table.loss[mine].mean()) - BUDGET
 
 
 def worst(draws: Mapping[str, np.ndarray]) -> tuple[float, str, float]:
