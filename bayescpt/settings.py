@@ -12,7 +12,7 @@ class SamplerSettings:
     chains: int = 4
     warmup: int = 500
     draws: int = 1000
-    target_accept: float = 0.9
+    target_accept: float = 0.97
     max_tree_depth: int = 10
     """at most 2^depth - 1 leapfrog steps a draw"""
     refit_warmup: int = 100

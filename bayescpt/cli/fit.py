@@ -112,7 +112,10 @@ def fit(
 
 
 def left_open(found: Fit, say: Session) -> Sequence[Ridge] | None:
-    """Directions that the rows leave open; None, and said so, where the law cannot be asked about runs by itself."""
+    """Directions that the rows leave open; None where the law cannot be asked about runs by itself, which is said, and
+    after a quick look, which does not wait for them (``bayescpt diagnose`` names them)."""
+    if found.method == "laplace":
+        return None
     from bayescpt.ask.ridges import ridges
 
     try:

@@ -25,7 +25,7 @@ DRAWS, TUNE, CHAINS = 1000, 500, 4
 EXPONENTS = ("log_alpha", "log_beta", "log_gamma", "log_eta_excess", "log_eps", "logit_data_fraction")
 """Coordinates that rows of one domain pin poorly."""
 KEPT = ("coordinates", "population", "spread", "base_sd", "run_sd", "noise_typical", "log_noise_sd", "noise_memory")
-KEPT += ("noise_share_exponent", "noise_early")
+KEPT += ("noise_share_exponent", "noise_early", "base_effect")
 
 
 def population(task: Any, centred: list[str]) -> Any:
@@ -77,7 +77,7 @@ def noise(task: Any) -> dict[str, Any]:
 
 def base_effects(task: Any, sd: Any) -> Any:
     """What the law misses at bases (target, group, base, end), from scores."""
-    root = task["base_root"]  # by place of a base, or of a size where the caller has put them in that order
+    root = task["base_root"]
     score = pm.Normal("base_score", 0, 1, shape=(task["loc"].shape[0], *root.shape[:2], 2))
     effect = sd[:, :, None, None] * pt.sum(root[None, :, :, :, None] * score[:, :, None, :, :], axis=3)
     return pm.Deterministic("base_effect", effect)
@@ -149,7 +149,7 @@ def tuned(task: Any) -> pm.Model:
         )
         law = by_share + constant["B"] * grid(weight, 3) * grid(raised(tokens, -theta["beta"]), 4)
 
-        effect = base_effects({**task, "base_root": task["base_root"][:, of_size]}, own["base_sd"])
+        effect = base_effects(task, own["base_sd"])[:, :, of_size]
         start, end = (effect[:, :, :, e].dimshuffle(0, 1, 2, "x", "x") for e in (0, 1))
         log_share = -own["exponent"][:, None] * np.log((shares + task["rare"]) / (0.5 + task["rare"]))
         log_early = own["early"][:, None] * (1 - progress)

@@ -45,7 +45,7 @@ def answers(table: Table, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
         base = base_loss(table, domain)
         for name, question in (("ratio", ratio_under_budget), ("cmr", critical_ratio)):
             answer = question(fitted, *setting, base_loss=base)
-            result[f"{name}[{domain}]"] = answer["ratio"].to_numpy().reshape(chains, draws)
+            result[f"{name}[{domain}]"] = answer["value"].to_numpy().reshape(chains, draws)
     return result
 
 

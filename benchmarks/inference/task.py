@@ -29,7 +29,7 @@ def write_task(table: Table, path: Path) -> None:
         loc=constants.loc,
         scale=constants.scale,
         spread=constants.spread,
-        reference=np.array(reference),
+        reference=np.array([reference.size, reference.tokens, reference.tokens_min]),
         target=target,
         group=group,
         run=layout.runs[group, slot],
