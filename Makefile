@@ -9,6 +9,7 @@
 ## make clean           remove environments, builds and caches; what the quickstart trained stays
 ##
 ## PYTHON and VENV choose the interpreter and its environment: make test PYTHON=python3.12 VENV=.venv312
+## TESTS chooses tests: make pytest TESTS="tests/laws tests/ask"
 
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -18,7 +19,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 IN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
 # The test processes share the cores already; more threads in each would only wait for one another.
-PYTEST := OMP_NUM_THREADS=1 $(IN) pytest -m "not slow" -n $(WORKERS) --dist loadfile -q
+PYTEST := OMP_NUM_THREADS=1 $(IN) pytest -m "not slow" -n $(WORKERS) --dist loadfile -q $(TESTS)
 HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'
 MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
 NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py

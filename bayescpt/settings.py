@@ -15,5 +15,5 @@ class SamplerSettings:
     target_accept: float = 0.97
     max_tree_depth: int = 10
     """at most 2^depth - 1 leapfrog steps a draw"""
-    refit_warmup: int = 100
+    refit_warmup: int = 30
     """draws to adapt on where a chain goes on from an earlier fit to almost the same rows"""

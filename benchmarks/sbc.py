@@ -44,6 +44,7 @@ DOMAINS = ("a", "b")
 RATIOS = (0.0, 0.2, 0.5, 0.9)
 TOKENS = (4e3, 1e4, 2.5e4, 6e4, 1.2e5, 2e5)
 BASE = {("general", 1e5): 3.09, ("general", 6e5): 2.99, ("domain", 1e5): 4.8, ("domain", 6e5): 4.5}
+LEARNING_RATE, BATCH, CORPUS = 1e-3, 1e3, 5e4
 SETTINGS = SamplerSettings(chains=1, warmup=400, draws=630, target_accept=0.9, max_tree_depth=8)
 THIN = 10
 BINS = 8
@@ -53,18 +54,32 @@ CHECKED += ("noise_df", "noise_share_exponent", "noise_early")
 
 
 def design() -> Table:
-    """The small study, its losses yet to be drawn."""
+    """The small study with every column that a law may look at. Its losses are drawn anew by each replication; those
+    here only make the covariates that are read from losses (early statistics, learnability), which are then given."""
     rows = []
     for domain, size, target in itertools.product(DOMAINS, SIZES, ("general", "domain")):
+        start = BASE[target, size]
         common = {"domain": domain, "size": size, "target": target, "base": f"base-{size:g}"}
-        rows.append(
-            {"run": f"base-{domain}-{size:g}", "ratio": 0.0, "tokens": 0.0, "loss": BASE[target, size], **common}
-        )
+        still = {"lr_sum": 0.0, "lr_anneal": 0.0, "domain_epochs": 0.0}
+        run = f"base-{domain}-{size:g}"
+        rows.append(common | still | {"run": run, "ratio": 0.0, "tokens": 0.0, "loss": start} | shares(domain, 0.0))
         for ratio, tokens in itertools.product(RATIOS, TOKENS):
-            rows.append(
-                {"run": f"{domain}-{size:g}-{ratio:g}", "ratio": ratio, "tokens": tokens, "loss": 3.0, **common}
-            )
+            own = ratio if target == "domain" else 1 - ratio
+            change = -(0.5 if domain == "a" else 0.3) * own * np.log1p(tokens / 2e4)
+            moved = {
+                "lr_sum": LEARNING_RATE * tokens / BATCH,
+                "lr_anneal": 0.0 if ratio < 0.5 else 0.3 * LEARNING_RATE * tokens / BATCH,
+                "domain_epochs": ratio * tokens / CORPUS,
+            }
+            run = f"{domain}-{size:g}-{ratio:g}"
+            place = {"run": run, "ratio": ratio, "tokens": tokens, "loss": start + change}
+            rows.append(common | moved | place | shares(domain, ratio))
     return Table.from_frame(pd.DataFrame(rows))
+
+
+def shares(domain: str, ratio: float) -> dict[str, float]:
+    """Shares of the sources: the general corpus and every domain's own."""
+    return {"share_general": 1 - ratio} | {f"share_{name}": ratio if name == domain else 0.0 for name in DOMAINS}
 
 
 _SAMPLERS: dict[str, Sampler] = {}

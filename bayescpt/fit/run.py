@@ -100,6 +100,7 @@ def fit(
     sampler = sampler or Sampler(model_of(law, pooling, noise).on(table), settings)
     model = sampler.model
     layout, reference = model.layout(table), reference_of(table)
+    layout = layout._replace(rows=sampler.settled(layout.rows))
     samples = sampler.run(layout.rows, reference, jax.random.key(seed), go_on)
     tree = tree_of(model, table, layout, reference, samples.sites, samples.stats)
     tree.attrs["sampler"] = json.dumps(vars(sampler.settings))

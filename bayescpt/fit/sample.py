@@ -82,6 +82,7 @@ class Sampler:
         self.settings = settings
         self.end: Place | None = None
         """where the last run ended"""
+        self._last: Rows | None = None
         axes = (0, None, None, None, 0, None, 0, None, None)
         chains = jax.vmap(self._stretch, in_axes=axes)
         # A device per chain lets chains run on several cores; otherwise they advance together on one.
@@ -136,6 +137,23 @@ class Sampler:
             end=self.end,
             flat=flat,
         )
+
+    def settled(self, rows: Rows) -> Rows:
+        """``rows`` in the shapes of the last call, so that nothing is compiled again, where they fit into these.
+
+        Compact rows (model/layout.py) of a run more may be more compact: its tokens complete a grid, for example.
+        """
+        last, self._last = self._last, rows
+        if last is None or jax.tree.structure(last) != jax.tree.structure(rows):
+            return rows
+        shapes = [leaf.shape for leaf in jax.tree.leaves(last)]
+        leaves = jax.tree.leaves(rows)
+        for leaf, shape in zip(leaves, shapes, strict=True):
+            if leaf.ndim != len(shape) or any(n not in (1, wide) for n, wide in zip(leaf.shape, shape, strict=True)):
+                return rows
+        wider = [jnp.asarray(np.broadcast_to(leaf, shape)) for leaf, shape in zip(leaves, shapes, strict=True)]
+        self._last = jax.tree.unflatten(jax.tree.structure(rows), wider)
+        return self._last
 
     def _shape(self, rows: Rows) -> tuple[int, ...]:
         """Of the latent vectors: target, group, latent."""

@@ -72,7 +72,11 @@ def main() -> None:
         for number in range(asked.repeats):
             for name, command in contenders.items():
                 found, seconds = timed(command, out)
-                line = score(table, found, seconds)
+                try:
+                    line = score(table, found, seconds)
+                except ValueError as error:
+                    print(f"| {name} {number} (stopped) | {seconds:.0f} | {error} |", flush=True)
+                    continue
                 lines.setdefault(name, []).append(line)
                 asked.out.write_text(json.dumps({"rows": SIX.rows, "lines": lines}, indent=1))
                 print(told(f"{name} {number}", line, lines["bayescpt"][-1]), flush=True)

@@ -12,17 +12,21 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import jax
-import jax.monitoring
-import numpy as np
-import pandas as pd
+from bayescpt.cli.sampling import use_devices
 
-from bayescpt.ask import critical_ratio, predict, ratio_under_budget
-from bayescpt.data.table import Table
-from bayescpt.fit import Fit, Sampler, SamplerSettings, fit
-from bayescpt.fit.run import model_of
-from benchmarks.inference.score import BUDGET, base_loss
-from benchmarks.inference.simulate import LAW, NOISE, POOLING, SIX, simulated
+use_devices(4)  # as the command does
+
+import jax  # noqa: E402
+import jax.monitoring  # noqa: E402
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+
+from bayescpt.ask import critical_ratio, predict, ratio_under_budget  # noqa: E402
+from bayescpt.data.table import Table  # noqa: E402
+from bayescpt.fit import Fit, Sampler, SamplerSettings, fit  # noqa: E402
+from bayescpt.fit.run import model_of  # noqa: E402
+from benchmarks.inference.score import BUDGET, base_loss  # noqa: E402
+from benchmarks.inference.simulate import LAW, NOISE, POOLING, SIX, simulated  # noqa: E402
 
 R = TypeVar("R")
 POINTS, DRAWS, SETTINGS = 10_000, 2_000, 100
@@ -61,18 +65,21 @@ def main() -> None:
     frame = whole.frame()
     last = sorted(frame["run"].unique())[len(frame["run"].unique()) // 2]
     table = Table.from_frame(frame[frame["run"] != last])
-    settings = SamplerSettings(chains=4, warmup=500, draws=500)
-    sampler = Sampler(model_of(LAW, POOLING, NOISE).on(table), settings)
-    timed("first fit by NUTS, 4 chains of 500 + 500 draws", lambda: fit(table, sampler=sampler, seed=1))
+    step = Sampler(model_of(LAW, POOLING, NOISE).on(table), SamplerSettings(chains=4, warmup=500, draws=100))
+    timed("first fit of a loop by NUTS, 4 chains of 500 + 100 draws", lambda: fit(table, sampler=step, seed=1))
     compiled: list[str] = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, _, **__: compiled.append(event) if event.endswith("backend_compile_duration") else None
     )
-    again: Fit = timed("refit with one run more, going on", lambda: fit(whole, sampler=sampler, seed=2, go_on=True))
+    loop = timed("with one run more, going on, 4 x (30 + 100)", lambda: fit(whole, sampler=step, seed=2, go_on=True))
     print(f"programs compiled for it: {len(compiled)}")
-    print("checks:", *(f"{check.name} {check.value:.3g}" for check in again.checks))
-    quick = timed("first Laplace fit", lambda: fit(table, LAW, POOLING, NOISE, "laplace"))
-    timed("Laplace with one run more", lambda: fit(whole, LAW, POOLING, NOISE, "laplace"))
+    print("checks of it:", *(f"{check.name}: {check.message};" for check in loop.checks))
+    settings = SamplerSettings(chains=4, warmup=500, draws=500)
+    again: Fit = timed(
+        "fit by NUTS, 4 x (500 + 500)", lambda: fit(whole, LAW, POOLING, NOISE, seed=1, settings=settings)
+    )
+    quick = timed("first Laplace fit", lambda: fit(table, LAW, POOLING, NOISE, "laplace", settings=settings))
+    timed("Laplace with one run more", lambda: fit(whole, LAW, POOLING, NOISE, "laplace", settings=settings))
     assert quick.size == again.size == DRAWS
     for seed, state in ((0, "first"), (1, "again, other points")):
         points = points_of(whole, POINTS, seed)

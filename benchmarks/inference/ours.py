@@ -10,7 +10,11 @@ import time
 
 BEGAN = time.perf_counter()
 
-import numpy as np  # noqa: E402 - what is imported is timed
+from bayescpt.cli.sampling import use_devices  # noqa: E402 - what is imported is timed
+
+use_devices(4)  # as the command does
+
+import numpy as np  # noqa: E402
 
 from bayescpt.data.table import Table  # noqa: E402
 from bayescpt.fit import fit  # noqa: E402

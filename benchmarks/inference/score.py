@@ -69,7 +69,12 @@ def worst(draws: Mapping[str, np.ndarray]) -> tuple[float, str, float]:
 
 
 def score(table: Table, found: Mapping[str, np.ndarray], seconds: float) -> dict[str, Any]:
-    """One line of the table: worst quantities, and effective draws a second of the whole process."""
+    """One line of the table: worst quantities, and effective draws a second of the whole process.
+
+    Raises ValueError for a contender that was stopped before its warm-up was over.
+    """
+    if min(found["run_sd"].shape[:2]) < 4:
+        raise ValueError("no draws after the warm-up")
     parameters = {name: found[name] for name in PARAMETERS if name in found}
     ess, name, r_hat = worst(parameters)
     asked = answers(table, found)
