@@ -84,20 +84,22 @@ class Losses:
         bases of similar size; beyond the data it may go astray (fit/astray.py). ``tokens`` are those of the run where
         every ratio has its own, in the shape of ``ratio``.
         """
-        return np.asarray(_value(self.law, *self._arguments(target, ratio, tokens))) + self._missed(
-            target, ratio, tokens
-        )
+        theta, point, shape = self._arguments(target, ratio, tokens)
+        return np.asarray(_expected(self.law, shape, theta, point, self._missed(target, ratio, tokens)))
 
-    def loudness(
-        self, target: Target, ratio: Float[np.ndarray, "*grid"], progress: Float[np.ndarray, "*grid"] | None = None
-    ) -> Float[np.ndarray, "*grid"]:
+    def loudness(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
         """How much louder noise is there than at an even mix at the end of a run."""
+        return np.asarray(_loudness(*self._loud(target, ratio, None)))
+
+    def _loud(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None
+    ) -> tuple[np.ndarray, ...]:
+        """Arguments of the loudness."""
         index = TARGETS.index(target)
-        share = jnp.asarray(ratio if target == "domain" else 1 - ratio)
+        share = np.asarray(ratio if target == "domain" else 1 - ratio, float)
         if self._without_own_share(index):
-            share = jnp.full_like(share, EVEN)
-        shape = (jnp.asarray(self.draws.noise_share_exponent[index]), jnp.asarray(self.draws.noise_early[index]))
-        return np.asarray(loudness(share, jnp.asarray(self.progress if progress is None else progress), *shape))
+            share = np.full_like(share, EVEN)
+        return share, self._progress(tokens), self.draws.noise_share_exponent[index], self.draws.noise_early[index]
 
     def _without_own_share(self, index: int) -> bool:
         table = self._fit.table
@@ -110,19 +112,24 @@ class Losses:
         """Position along the table's runs, in log tokens."""
         return float(progress_of(jnp.asarray(self.tokens / BILLION), self._fit.reference))
 
+    @cached_property
+    def _distance(self) -> Float[np.ndarray, ""]:
+        return token_distance(self._fit, self.tokens)
+
     def _missed(
         self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None
-    ) -> Float[np.ndarray, "*grid"]:
-        """What the law misses: a line in progress inside the data, and a drift beyond."""
+    ) -> tuple[np.ndarray, ...]:
+        """What the law misses: arguments of the loudness, and a line in progress inside the data, a drift beyond."""
         start, end, drift = self._misfit(target)
-        asked = self.tokens if tokens is None else tokens
         progress = self._progress(tokens)
-        line = (1 - progress) * start + progress * end
-        return self.loudness(target, ratio, progress) * (line + token_distance(self._fit, asked) * drift)
+        distance = self._distance if tokens is None else token_distance(self._fit, tokens)
+        line = (1 - progress) * start + progress * end + distance * drift
+        return *self._loud(target, ratio, tokens), line
 
     def _progress(self, tokens: Float[np.ndarray, "*grid"] | None) -> Float[np.ndarray, "*grid"]:
-        asked = np.asarray(self.tokens if tokens is None else tokens, float)
-        return np.asarray(progress_of(jnp.asarray(asked / BILLION), self._fit.reference))
+        if tokens is None:
+            return np.asarray(self.progress)
+        return np.asarray(progress_of(jnp.asarray(np.asarray(tokens, float) / BILLION), self._fit.reference))
 
     def _misfit(self, target: Target) -> tuple[Float[np.ndarray, " draw"], ...]:
         """At the first and at the last checkpoint, and over a span beyond it, at an even mix."""
@@ -138,37 +145,38 @@ class Losses:
 
         Covariates move with the tokens. It is the law's: what the law misses is a line, which has no turning point.
         """
-        theta, point = self._arguments(target, ratio, tokens)
-        rates = {
-            name: self._covariate(name, target, ratio, tokens, point.size.shape, True) for name in self.law.covariates
-        }
-        return np.asarray(_slope(self.law, theta, point, rates))
+        theta, point, shape = self._arguments(target, ratio, tokens)
+        rates = {name: self._covariate(name, target, ratio, tokens, shape, True) for name in self.law.covariates}
+        return np.asarray(_slope(self.law, shape, theta, point, rates))
 
     def point(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Point:
         """Where the law is asked for: fields over ratios and draws."""
-        return self._arguments(target, ratio)[1]
+        _, point, shape = self._arguments(target, ratio)
+        return _spread(shape, point)
 
     def _arguments(
         self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None = None
-    ) -> tuple[dict[str, Array], Point]:
+    ) -> tuple[dict[str, np.ndarray], Point, tuple[int, ...]]:
+        """Natural parameters of every draw, where the law is asked for, and the shape that all of it is spread over."""
         index = TARGETS.index(target)
         self._refuse_unknown(target)
-        theta = {name: values[index] for name, values in self.draws.theta.items()}
         base = self.base(target) if self.law.needs_base else np.full(self.count, np.nan)
-        share = np.broadcast_to(
-            ratio if target == "domain" else 1 - ratio, np.broadcast_shapes(np.shape(ratio), (self.count,))
-        )
-        shape = share.shape
-        point = Point(
-            size=jnp.full(shape, self.size / BILLION),
-            tokens=jnp.broadcast_to(jnp.asarray((self.tokens if tokens is None else tokens) / BILLION), shape),
-            share=jnp.asarray(share),
-            base_loss=jnp.broadcast_to(base, shape),
-            base_share=jnp.full(shape, BASE_SHARE[index]),
-            base_usual=jnp.broadcast_to(self._usual(target) if self.law.needs_base else base, shape),
-            given={name: self._covariate(name, target, ratio, tokens, shape) for name in self.law.covariates},
-        )
-        return {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}, point
+        shape = np.broadcast_shapes(np.shape(ratio), (self.count,))
+        fields: dict[str, Any] = {
+            "size": np.asarray(self.size / BILLION),
+            "tokens": np.asarray((self.tokens if tokens is None else tokens) / BILLION),
+            "share": np.asarray(ratio if target == "domain" else 1 - ratio, float),
+            "base_loss": base,
+            "base_share": np.asarray(BASE_SHARE[index]),
+            "base_usual": self._usual(target) if self.law.needs_base else base,
+        }
+        given: dict[str, Any] = {n: self._covariate(n, target, ratio, tokens, shape) for n in self.law.covariates}
+        return self._theta[target], Point(**fields, given=given), shape
+
+    @cached_property
+    def _theta(self) -> dict[Target, dict[str, np.ndarray]]:
+        theta = {name: np.asarray(values) for name, values in self.draws.theta.items()}
+        return {target: {name: values[index] for name, values in theta.items()} for index, target in enumerate(TARGETS)}
 
     def _refuse_unknown(self, target: Target) -> None:
         if not (self._fit.table.target == TARGETS.index(target)).any():
@@ -179,7 +187,7 @@ class Losses:
 
     def _covariate(
         self, name: str, target: Target, ratio: Any, tokens: Any, shape: tuple[int, ...], along: bool = False
-    ) -> Float[Array, "*grid_and_own"]:
+    ) -> Float[np.ndarray, "*grid_and_own"]:
         """A covariate at the ratios, or its derivative by log tokens along the run."""
         ratio = np.asarray(ratio, float)
         tokens = self.tokens if tokens is None else tokens
@@ -187,16 +195,30 @@ class Losses:
         covariate = COVARIATES[name]
         value = covariate.along(question) if along else covariate.asked(question)
         own = value.shape[ratio.ndim :]
-        return jnp.broadcast_to(value, (*shape, *own))
+        return np.broadcast_to(value, (*shape, *own))
 
 
-@partial(jax.jit, static_argnums=0)
-def _value(law: Law, theta: dict[str, Array], point: Point) -> Array:
-    return _over(law.loss, theta, point)
+_loudness = jax.jit(loudness)
 
 
-@partial(jax.jit, static_argnums=0)
-def _slope(law: Law, theta: dict[str, Array], point: Point, rates: dict[str, Array]) -> Array:
+def _spread(shape: tuple[int, ...], point: Point) -> Point:
+    """Every field over the whole of ``shape``; covariates are already."""
+    fields = {name: jnp.broadcast_to(value, shape) for name, value in point._asdict().items() if name != "given"}
+    return Point(**fields, given=point.given)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _expected(
+    law: Law, shape: tuple[int, ...], theta: dict[str, Array], point: Point, missed: tuple[Array, ...]
+) -> Array:
+    """Loss by the law with what it misses. All is spread out in here: out there it would be memory and time."""
+    whole = {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}
+    *loud, line = missed
+    return _over(law.loss, whole, _spread(shape, point)) + loudness(*loud) * line
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _slope(law: Law, shape: tuple[int, ...], theta: dict[str, Array], point: Point, rates: dict[str, Array]) -> Array:
     """Derivative of the loss by log tokens, where covariates change by ``rates`` per e-fold of tokens."""
 
     def one(values: dict[str, Array], where: Point, rates: dict[str, Array]) -> Array:
@@ -207,7 +229,8 @@ def _slope(law: Law, theta: dict[str, Array], point: Point, rates: dict[str, Arr
         start = jnp.log(where.tokens)
         return jax.grad(along)(start)
 
-    return _over(one, theta, point, rates)
+    whole = {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}
+    return _over(one, whole, _spread(shape, point), rates)
 
 
 def _over(function: Callable[..., Array], theta: dict[str, Array], point: Point, *rest: dict[str, Array]) -> Array:

@@ -61,7 +61,7 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     check_points(points)
     shares = {name.removeprefix(SHARE): name for name in map(str, points.columns) if name.startswith(SHARE)}
     count = len(points)
-    expected, predictive = np.empty((fit.size, count)), np.empty((fit.size, count))
+    expected, predictive = np.empty((count, fit.size)), np.empty((count, fit.size))
     places = points.reset_index(drop=True)
     told = [name for name in statements_of(fit.model.law) if name in points and name != "shares"]
     keys = ["domain", "size", "tokens", *told]
@@ -75,19 +75,19 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             where = members.index.to_numpy()
             ratio = members["ratio"].to_numpy(dtype=float)
             mixture = {source: members[name].to_numpy(dtype=float)[:, None] for source, name in shares.items()}
-            mean = losses.stating({**stated, "shares": mixture} if shares else stated).at(target, ratio[:, None]).T
+            mean = losses.stating({**stated, "shares": mixture} if shares else stated).at(target, ratio[:, None])
             draws = losses.draws
-            louder = losses.loudness(target, ratio[:, None]).T
-            scale = float(deviation_scale(jnp.asarray(losses.progress)))
-            offset = scale * draws.run_sd[index][:, None] * rng.standard_normal(mean.shape)
-            wander = draws.noise_sd[index][:, None] * rng.standard_normal(mean.shape)
+            # the deviation of the run and the wandering along it, both normal, are one normal deviation of the row
+            deviation = float(deviation_scale(jnp.asarray(losses.progress))) * draws.run_sd[index]
             df = draws.noise_df[index]
             mixing = np.ones_like(df)
             heavy = np.isfinite(df)
             mixing[heavy] = rng.chisquare(df[heavy]) / df[heavy]
-            expected[:, where] = mean
-            predictive[:, where] = mean + louder * (offset + wander) / np.sqrt(mixing)[:, None]
-    result = xr.Dataset({"expected": (("sample", "point"), expected), "predictive": (("sample", "point"), predictive)})
+            sd = np.sqrt((deviation**2 + draws.noise_sd[index] ** 2) / mixing)
+            expected[where] = mean
+            predictive[where] = mean + losses.loudness(target, ratio[:, None]) * sd * rng.standard_normal(mean.shape)
+    found = {"expected": expected, "predictive": predictive}
+    result = xr.Dataset({name: (("sample", "point"), values.T) for name, values in found.items()})
     for name in result:
         result[name].attrs = {"unit": "nats/token"}
     return result

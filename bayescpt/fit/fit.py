@@ -102,6 +102,10 @@ class Fit:
         """Number of draws, all chains together."""
         return int(self.posterior.sizes["chain"] * self.posterior.sizes["draw"])
 
+    @cached_property
+    def _drawn(self) -> dict[str, Draws]:
+        return {}
+
     def draws(self, domain: str) -> Draws:
         """Draws for ``domain``; for one that is not in the table, draws of a new domain from the population.
 
@@ -109,6 +113,11 @@ class Fit:
         """
         if not self.passed and self.accepted is None:
             raise UnreliableFit(self.checks)
+        if domain not in self._drawn:
+            self._drawn[domain] = self._draws_of(domain)
+        return self._drawn[domain]
+
+    def _draws_of(self, domain: str) -> Draws:
         posterior = self.posterior.stack(sample=("chain", "draw"))
 
         def each(name: str) -> np.ndarray:

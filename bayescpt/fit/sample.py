@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -144,7 +144,8 @@ class Sampler:
         Compact rows (model/layout.py) of a run more may be more compact: its tokens complete a grid, for example.
         """
         last, self._last = self._last, rows
-        if last is None or jax.tree.structure(last) != jax.tree.structure(rows):
+        kind: Any = jax.tree.structure(rows)
+        if last is None or kind != jax.tree.structure(last):
             return rows
         shapes = [leaf.shape for leaf in jax.tree.leaves(last)]
         leaves = jax.tree.leaves(rows)
@@ -152,7 +153,7 @@ class Sampler:
             if leaf.ndim != len(shape) or any(n not in (1, wide) for n, wide in zip(leaf.shape, shape, strict=True)):
                 return rows
         wider = [jnp.asarray(np.broadcast_to(leaf, shape)) for leaf, shape in zip(leaves, shapes, strict=True)]
-        self._last = jax.tree.unflatten(jax.tree.structure(rows), wider)
+        self._last = jax.tree.unflatten(kind, wider)
         return self._last
 
     def _shape(self, rows: Rows) -> tuple[int, ...]:
