@@ -183,3 +183,18 @@ def drop(exponent: Scalar, low: float | Scalar, high: float | Scalar) -> Scalar:
 def floor_at_zero(value: Scalar, softness: Scalar) -> Scalar:
     """A smooth max(value, 0): softness x softplus(value / softness). Keeps an irreducible loss positive."""
     return softness * jax.nn.softplus(value / softness)
+
+
+LIMIT = 8.0
+"""How sharply what is reducible ends at the loss itself."""
+
+
+def divided(loss: Scalar, reducible: Scalar) -> tuple[Scalar, Scalar]:
+    """A loss as irreducible and reducible: E > 0, and the part of ``reducible`` that it leaves room for.
+
+    With x = reducible/loss the part is (1 + x^8)^(-1/8): 1 for small x, 1/x for large. The loss stays what it is on
+    either side of E = 0, as the rows see it; a floor under E alone let it go, and bent the posterior sharply there.
+    """
+    x = reducible / loss
+    part = raised(1 + raised(x, jnp.asarray(LIMIT)), jnp.asarray(-1 / LIMIT))
+    return loss * (1 - x * part), part

@@ -15,7 +15,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, floor_at_zero, raised
+from bayescpt.laws.base import (
+    Coordinate,
+    Law,
+    Param,
+    Point,
+    Prior,
+    Reference,
+    Scalar,
+    Theta,
+    divided,
+    floor_at_zero,
+    raised,
+)
 from bayescpt.laws.dcpt import DCPT
 from bayescpt.laws.surface import middle_of
 
@@ -103,10 +115,9 @@ class Cross(Law):
         weights = jax.nn.softmax(jnp.stack([*logits, jnp.zeros(())]))
         theta |= {f"w_{term}": weight for term, weight in zip(self.terms, weights, strict=True)}
         # the level is the loss of a typical domain, its share of learnability included
-        loss = jnp.exp(coordinates[0])
         reducible = SURFACE.loss({**theta, "E": jnp.zeros(())}, middle_of(reference, base_share)) + theta["F"]
-        theta["E"] = floor_at_zero(loss - reducible, 0.05 * loss)
-        return theta
+        irreducible, part = divided(jnp.exp(coordinates[0]), reducible)
+        return theta | {"E": irreducible} | {name: theta[name] * part for name in ("A", "B", "C", "F")}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
         return SURFACE.loss(theta, point) + theta["F"] * raised(self.learnability(theta, point), -theta["mu"])

@@ -26,6 +26,7 @@ from bayescpt.laws.base import (
     Reference,
     Scalar,
     Theta,
+    divided,
     raised,
 )
 from bayescpt.laws.surface import PARAMS, size_amplitude, token_amplitude
@@ -87,21 +88,6 @@ POWER_PARAMS = (
     Param("B", "nats/token to 1/k", "data term at one billion tokens"),
     Param("k", "-", "common power of both"),
 )
-
-
-LIMIT = 8.0
-"""How sharply what is reducible ends at the loss itself."""
-
-
-def divided(loss: Scalar, reducible: Scalar) -> tuple[Scalar, Scalar]:
-    """A loss as irreducible and reducible: E > 0, and the part of ``reducible`` that it leaves room for.
-
-    With x = reducible/loss the part is (1 + x^8)^(-1/8): 1 for small x, 1/x for large. The loss stays what it is on
-    either side of E = 0, as the rows see it; a floor under E alone let it go.
-    """
-    x = reducible / loss
-    part = raised(1 + raised(x, jnp.asarray(LIMIT)), jnp.asarray(-1 / LIMIT))
-    return loss * (1 - x * part), part
 
 
 class Form(StrEnum):

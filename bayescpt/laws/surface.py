@@ -23,8 +23,8 @@ from bayescpt.laws.base import (
     Reference,
     Scalar,
     Theta,
+    divided,
     drop,
-    floor_at_zero,
     raised,
 )
 
@@ -158,11 +158,24 @@ def middle_of(reference: Reference, base_share: Scalar) -> Point:
     )
 
 
-def with_level(law: Law, level: Scalar, theta: Theta, reference: Reference, base_share: Scalar) -> dict[str, Scalar]:
-    """``theta`` with the E at which the law has the loss ``exp(level)`` in the middle, kept above 0 by a soft floor."""
-    loss = jnp.exp(level)
+AMPLITUDES = ("B", "C")
+"""Of the terms that are raised to a common power, where a law has one; A stands by itself."""
+
+
+def with_level(
+    law: Law, level: Scalar, theta: Theta, reference: Reference, base_share: Scalar, power: Scalar | float = 1.0
+) -> dict[str, Scalar]:
+    """``theta`` with the E > 0 at which the law has the loss ``exp(level)`` in the middle.
+
+    Where its terms are more than that, they are taken down together: the level is what rows see.
+
+    Args:
+        power: to which the sum of the terms B and C is raised.
+    """
     reducible = law.loss({"E": jnp.zeros(()), **theta}, middle_of(reference, base_share))
-    return {"E": floor_at_zero(loss - reducible, 0.05 * loss), **theta}
+    irreducible, part = divided(jnp.exp(level), reducible)
+    less = {name: theta[name] * raised(part, 1 / jnp.asarray(power)) for name in AMPLITUDES if name in theta}
+    return {"E": irreducible, **theta, "A": theta["A"] * part, **less}
 
 
 class Surface(Law):

@@ -91,7 +91,7 @@ class L2(Law):
         theta["B"] = both * jax.nn.sigmoid(own["logit_data_part"]) * reference.tokens ** theta["beta"]
         away = raised(MIDDLE_SHARE + theta["eps"], theta["gamma"])
         theta["C"] = both * jax.nn.sigmoid(-own["logit_data_part"]) * away
-        return with_level(self, own["log_level"], theta, reference, base_share)
+        return with_level(self, own["log_level"], theta, reference, base_share, theta["eta"])
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
         data = theta["B"] * raised(point.tokens, -theta["beta"])
