@@ -117,9 +117,9 @@ def test_weights_sum_to_one_and_the_gain_is_that_from_half_to_twice(law: Cross, 
     wanted = np.exp(drawn[:, place])
     # where the terms would be more than the level they are taken down together
     assert (np.asarray(gain) <= wanted * (1 + 1e-12)).all()
-    clear = np.asarray(theta["E"]) > 0.5 * np.exp(drawn[:, 0])
-    assert clear.sum() > 20
-    np.testing.assert_allclose(np.asarray(gain)[clear], wanted[clear], rtol=1e-3)
+    clear = np.asarray(theta["E"]) > 0.3 * np.exp(drawn[:, 0])
+    assert clear.sum() > 10
+    np.testing.assert_allclose(np.asarray(gain)[clear], wanted[clear], rtol=0.03)  # 1 - 0.3: part of 0.99 and up, twice
 
 
 def test_the_scale_of_learnability_and_its_amplitude_trade_off() -> None:
