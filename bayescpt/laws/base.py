@@ -195,6 +195,7 @@ def divided(loss: Scalar, reducible: Scalar) -> tuple[Scalar, Scalar]:
     With x = reducible/loss the part is (1 + x^8)^(-1/8): 1 for small x, 1/x for large. The loss stays what it is on
     either side of E = 0, as the rows see it; a floor under E alone let it go, and bent the posterior sharply there.
     """
-    x = reducible / loss
-    part = raised(1 + raised(x, jnp.asarray(LIMIT)), jnp.asarray(-1 / LIMIT))
-    return loss * (1 - x * part), part
+    log_x = jnp.log(reducible / loss)
+    # both without differences of what is nearly equal, and without powers that overflow
+    left = -jnp.expm1(-jax.nn.softplus(-LIMIT * log_x) / LIMIT)
+    return loss * left, jnp.exp(-jax.nn.softplus(LIMIT * log_x) / LIMIT)
