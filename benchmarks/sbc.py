@@ -8,6 +8,8 @@ six checkpoints), simulates the losses, samples, and notes the rank of every tru
 al. 2018, 1804.06788). Replications go on in ``--workers`` processes and are saved one by one: a killed study goes on
 where it was.
 
+The file knows a model by its name: take out the lines of a model that has changed.
+
 By quantity: a chi-squared test of the ranks in ``BINS`` bins, ranks pooled over domains where these are exchangeable.
 A model fails when the smallest p-value of its quantities is below ``FALSE_ALARM`` over their number (Bonferroni), so a
 correct model fails with at most that probability. ``--figure`` draws the histograms.
@@ -89,8 +91,8 @@ def replicate(job: tuple[str, int]) -> dict[str, Any]:
     """One replication: ranks of every true value among thinned posterior draws, by quantity."""
     name, number = job
     began = time.time()
-    model = model_of(*name.split("/"))
     table = design()
+    model = model_of(*name.split("/")).on(table)
     layout, reference = model.layout(table), reference_of(table)
     simulated = trace(seed(model, jax.random.key(number))).get_trace(layout.rows, reference, observed=False)
     rows = layout.rows._replace(loss=jnp.where(layout.rows.mask, simulated["loss"]["value"], 1.0))

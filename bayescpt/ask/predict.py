@@ -73,9 +73,13 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
         for target, members in group.groupby("target", sort=False):
             index = TARGETS.index(target)
             where = members.index.to_numpy()
-            ratio = members["ratio"].to_numpy(dtype=float)
-            mixture = {source: members[name].to_numpy(dtype=float)[:, None] for source, name in shares.items()}
+            # a power of two of ratios, so that few shapes are compiled
+            padded = np.pad(np.arange(len(members)), (0, 2 ** (len(members) - 1).bit_length() - len(members)), "edge")
+            ratio = members["ratio"].to_numpy(dtype=float)[padded]
+            mixture = {source: members[name].to_numpy(dtype=float)[padded, None] for source, name in shares.items()}
             mean = losses.stating({**stated, "shares": mixture} if shares else stated).at(target, ratio[:, None])
+            louder = losses.loudness(target, ratio[:, None])[: len(members)]
+            mean = mean[: len(members)]
             draws = losses.draws
             # the deviation of the run and the wandering along it, both normal, are one normal deviation of the row
             deviation = float(deviation_scale(jnp.asarray(losses.progress))) * draws.run_sd[index]
@@ -85,7 +89,7 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             mixing[heavy] = rng.chisquare(df[heavy]) / df[heavy]
             sd = np.sqrt((deviation**2 + draws.noise_sd[index] ** 2) / mixing)
             expected[where] = mean
-            predictive[where] = mean + losses.loudness(target, ratio[:, None]) * sd * rng.standard_normal(mean.shape)
+            predictive[where] = mean + louder * sd * rng.standard_normal(mean.shape)
     found = {"expected": expected, "predictive": predictive}
     result = xr.Dataset({name: (("sample", "point"), values.T) for name, values in found.items()})
     for name in result:

@@ -27,6 +27,8 @@ from bayescpt.model.model import Model
 from bayescpt.settings import SamplerSettings
 
 FIRST_STEP = 0.2
+LEAST_STRETCH = 10
+"""Draws from which a step can be learnt."""
 UNKNOWN = 1e10
 """Potential energy of a start: the first step is accepted wherever it leads, and from there on it is known. To know it
 before would mean another copy of the gradient, whose compilation takes longer than many fits."""
@@ -83,6 +85,7 @@ class Sampler:
         self.end: Place | None = None
         """where the last run ended"""
         self._last: Rows | None = None
+        self._refits = 0
         axes = (0, None, None, None, 0, None, 0, None, None)
         chains = jax.vmap(self._stretch, in_axes=axes)
         # A device per chain lets chains run on several cores; otherwise they advance together on one.
@@ -92,7 +95,7 @@ class Sampler:
             chains = jax.shard_map(chains, mesh=mesh, in_specs=split, out_specs=PartitionSpec("chain"), check_vma=False)
         self._chains = quick_jit(chains)
         self._sites = quick_jit(jax.vmap(self._told, in_axes=(None, None, None, 0)), brief=True)
-        self._room = max([settings.draws, *stretches(settings.warmup), settings.refit_warmup])
+        self._room = max([settings.draws + 1, *stretches(settings.warmup), settings.refit_warmup])
 
     def run(self, rows: Rows, reference: Reference, key: PRNGKeyArray, go_on: bool = False) -> Samples:
         """Sample the posterior given ``rows``.
@@ -112,6 +115,8 @@ class Sampler:
             place, windows = Place(starts(first, settings.chains, rng), first, steps), stretches(settings.warmup)
         else:
             windows = [min(settings.refit_warmup, settings.warmup)]
+            self._refits += 1
+            key = jax.random.fold_in(key, self._refits)  # refits with one seed are not to share their chances
 
         def advance(place: Place, number: int, draws: int, warming: bool) -> tuple[Place, np.ndarray, dict[str, Array]]:
             part = jax.random.fold_in(key, number)
@@ -123,17 +128,21 @@ class Sampler:
             return Place(np.asarray(flat), place.map, np.asarray(steps)), np.asarray(found)[:, :draws], stats
 
         for number, window in enumerate(windows):
+            known_step = place.log_step.mean()
             place, found, _ = advance(place, number, window, warming=True)
             if 0 < number < len(windows) - 1:
                 new, flat = rounder(place.map, found, place.flat)
                 place = place._replace(map=new, flat=flat)
-            # what a single chain finds in a short stretch is mostly chance
-            place = place._replace(log_step=np.full_like(place.log_step, place.log_step.mean()))
-        self.end, flat, stats = advance(place, len(windows), settings.draws, warming=False)
+            # what a single chain finds is mostly chance, and what a very short stretch finds is nothing else
+            found_step = place.log_step.mean() if window >= LEAST_STRETCH else known_step
+            place = place._replace(log_step=np.full_like(place.log_step, found_step))
+        # a stretch begins without knowing its energy, so that its first draw is accepted wherever it is: it is dropped
+        self.end, flat, stats = advance(place, len(windows), settings.draws + 1, warming=False)
+        flat = flat[:, 1:]
         sites = self._sites(rows, reference, self.end.map, jnp.asarray(flat))
         return Samples(
             sites={name: np.asarray(value) for name, value in sites.items()},
-            stats={name: np.asarray(value)[:, : settings.draws] for name, value in stats.items()},
+            stats={name: np.asarray(value)[:, 1 : settings.draws + 1] for name, value in stats.items()},
             end=self.end,
             flat=flat,
         )
@@ -141,19 +150,24 @@ class Sampler:
     def settled(self, rows: Rows) -> Rows:
         """``rows`` in the shapes of the last call, so that nothing is compiled again, where they fit into these.
 
-        Compact rows (model/layout.py) of a run more may be more compact: its tokens complete a grid, for example.
+        Compact rows (model/layout.py) of a run more may be more compact: its tokens complete a grid, for example. Only
+        what ``compact`` cuts is widened, and only if everything else has the shape it had.
         """
         last, self._last = self._last, rows
         kind: Any = jax.tree.structure(rows)
         if last is None or kind != jax.tree.structure(last):
             return rows
-        shapes = [leaf.shape for leaf in jax.tree.leaves(last)]
-        leaves = jax.tree.leaves(rows)
-        for leaf, shape in zip(leaves, shapes, strict=True):
-            if leaf.ndim != len(shape) or any(n not in (1, wide) for n, wide in zip(leaf.shape, shape, strict=True)):
-                return rows
-        wider = [jnp.asarray(np.broadcast_to(leaf, shape)) for leaf, shape in zip(leaves, shapes, strict=True)]
-        self._last = jax.tree.unflatten(kind, wider)
+        cut = {"point": rows.point, "progress": rows.progress, "gap": rows.gap}
+        whole = {name: value for name, value in rows._asdict().items() if name not in cut}
+        before = last._asdict()
+        same = jax.tree.map(lambda own, old: own.shape == old.shape, whole, {name: before[name] for name in whole})
+        fits = jax.tree.map(_fits, cut, {name: before[name] for name in cut})
+        if not all(jax.tree.leaves((same, fits))):
+            return rows
+        wider = jax.tree.map(
+            lambda own, old: jnp.asarray(np.broadcast_to(own, old.shape)), cut, {name: before[name] for name in cut}
+        )
+        self._last = rows._replace(**wider)
         return self._last
 
     def _shape(self, rows: Rows) -> tuple[int, ...]:
@@ -238,6 +252,11 @@ class Sampler:
         kept = {name: values.at[number].set(stats[name]) for name, values in state.stats.items()}
         draws = state.draws.at[number].set(tree.z_proposal)
         return _State(key, tree.z_proposal, tree.z_proposal_pe, tree.z_proposal_grad, steps, draws, kept)
+
+
+def _fits(own: Array, old: Array) -> bool:
+    """Whether one array can be spread over the shape of another."""
+    return own.ndim == old.ndim and all(n in (1, wide) for n, wide in zip(own.shape, old.shape, strict=True))
 
 
 def _kinetic(inverse_mass: Array, momentum: Array) -> Array:

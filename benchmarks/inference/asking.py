@@ -53,11 +53,9 @@ def points_of(table: Table, count: int, seed: int) -> pd.DataFrame:
     """Points as a planner asks for them: curves over ratio for settings of both targets."""
     rng = np.random.default_rng(seed)
     places = settings_of(table, SETTINGS, seed)
-    chosen = [places[k % len(places)] for k in range(count)]
+    chosen = [places[k] for k in np.sort(rng.integers(len(places), size=count))]
     frame = pd.DataFrame(chosen, columns=["domain", "size", "tokens"])
-    return frame.assign(
-        ratio=rng.uniform(0, 1, count), target=np.where(np.arange(count) % 200 < 100, "general", "domain")
-    )
+    return frame.assign(ratio=rng.uniform(0, 1, count), target=rng.choice(["general", "domain"], count))
 
 
 def main() -> None:

@@ -52,7 +52,10 @@ def natural(task: Any, coordinates: Any) -> dict[str, Any]:
     B = pt.sigmoid(own["logit_data_fraction"]) * C * tokens_min**beta / steepest
     level = pt.exp(own["log_level"])
     reducible = A * size**-alpha + B * 0.5**eta * tokens**-beta + C * (0.5 + eps) ** -gamma
-    E = 0.05 * level * pt.softplus((level - reducible) / (0.05 * level))
+    log_x = pt.log(reducible / level)
+    part = pt.exp(-pt.softplus(8 * log_x) / 8)
+    E = -level * pt.expm1(-pt.softplus(-8 * log_x) / 8)
+    A, B, C = part * A, part * B, part * C
     return {"E": E, "A": A, "B": B, "C": C, "alpha": alpha, "beta": beta, "gamma": gamma, "eta": eta, "eps": eps}
 
 

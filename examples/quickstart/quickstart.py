@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 STUDY = Path(__file__).with_name("runs.yaml")
 LAW = "memory"
-COMPILE_SECONDS, SECONDS_PER_ROW_DRAW = 30.0, 1.5e-5
+COMPILE_SECONDS, SECONDS_PER_ROW_DRAW = 20.0, 1.2e-5
 """What a fit was measured to take on two cores: to compile, and for each row and each draw, warm-up included."""
 TELL_EVERY = 15.0
 TIME_LEFT = re.compile(r"about (?:(\d+) h )?(?:(\d+) min )?(?:(\d+) s )?left")

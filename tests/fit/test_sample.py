@@ -81,8 +81,24 @@ def test_a_refit_with_a_run_more_compiles_nothing_and_goes_on(study_table: Table
 
 def test_going_on_starts_anew_where_the_coordinates_are_others(study_table: Table) -> None:
     sampler = Sampler(model_of("dcpt_l5", "none", "normal").on(study_table), SETTINGS)
-    one = study_table.select(study_table.domain == 0)
+    frame = study_table.frame()
+    one = Table.from_frame(frame[frame["domain"] == study_table.domains[0]])
     key = jax.random.key(0)
     sampler.run(sampler.model.layout(one).rows, reference_of(one), key)
+    assert sampler.end is not None
+    before = sampler.end.map
     whole = sampler.run(sampler.model.layout(study_table).rows, reference_of(study_table), key, go_on=True)
-    assert whole.sites["coordinates"].shape[3] == len(study_table.domains)
+    assert whole.sites["coordinates"].shape[3] == len(study_table.domains) == 2
+    assert sampler.end.map is not before
+
+
+def test_only_what_is_cut_is_widened(study_table: Table) -> None:
+    sampler = Sampler(model_of("dcpt_l5", "none", "normal").on(study_table), SETTINGS)
+    whole = sampler.model.layout(study_table).rows
+    assert sampler.settled(whole) is whole
+    cut = whole._replace(gap=whole.gap[:, :1])
+    assert sampler.settled(cut).gap.shape == whole.gap.shape
+    # one base less: its effects must not be copied into the place of the other
+    fewer = sampler.model.layout(study_table.select(study_table.size == study_table.size.max())).rows
+    assert fewer.base_inverse.shape != whole.base_inverse.shape
+    assert sampler.settled(fewer) is fewer
