@@ -89,7 +89,8 @@ def fit(
         sampler: a compiled sampler to use again; its model and settings then count.
         go_on: start where the last run of ``sampler`` ended, with a short warm-up: for one run more, or one less. Where
             the shapes of the rows have changed or it has not run yet, it starts anew. Its chains begin where the last
-            ones ended, no longer far apart, so that R-hat sees less; maps are not learnt again: start anew now and then.
+            ones ended, no longer far apart, so that R-hat sees less, and maps are not learnt again: start anew now and
+            then.
 
     Raises ValueError where the rows cannot carry the law (for example, no base losses for a law that starts there),
     and where ``laplace`` finds no mode with a finite curvature.
