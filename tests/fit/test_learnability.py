@@ -100,8 +100,9 @@ def test_domains_of_the_cross_domain_law_differ_by_their_learnability_alone(cros
         """Difference of the two domains' losses by the law alone, without what it misses at a base."""
         found = []
         for domain in ("code", "law"):
-            theta, point = Losses(crossed, domain, 6e5, tokens)._arguments("domain", np.array(ratio))
-            found.append(np.asarray(jax.vmap(law.loss)(theta, point)))
+            losses = Losses(crossed, domain, 6e5, tokens)
+            theta = {name: values[TARGETS.index("domain")] for name, values in losses.draws.theta.items()}
+            found.append(np.asarray(jax.vmap(law.loss)(theta, losses.point("domain", np.array(ratio)))))
         return found[1] - found[0]
 
     assert np.abs(apart(0.1, 5e4)).min() > 0
