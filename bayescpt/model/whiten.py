@@ -67,5 +67,7 @@ def sample_whitened(
     white = numpyro.sample(WHITE, standard)
     latent, volume = unwhitened(white, mean, base_sd, whitening)
     # the standard normal that brought in the site is taken out again
-    numpyro.factor("white_density", prior.log_prob(latent).sum() + volume - standard.log_prob(white))
+    weight = dist.Unit(prior.log_prob(latent).sum() + volume - standard.log_prob(white))
+    # numpyro.factor, which names a module that may not be loaded yet
+    numpyro.sample("white_density", weight, obs=jnp.empty((0,)))
     return numpyro.deterministic("latent", latent)
