@@ -15,6 +15,7 @@ first; the sampler mends with it what the mode misjudged (fit/adapt.py).
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -37,6 +38,10 @@ class Whitening(NamedTuple):
     follow: Float[Array, "target group latent coordinate"]
     root: Float[Array, "target group latent latent"]
 
+
+# On Python 3.12 NumPyro's modules, imported in our order, leave out this attribute, which its own factor looks up.
+if not hasattr(dist, "distribution"):
+    dist.distribution = import_module("numpyro.distributions.distribution")
 
 WHITE = "white"
 """NumPyro site of the white coordinates, (target, group, latent)."""
