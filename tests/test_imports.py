@@ -192,3 +192,11 @@ def test_asking_loads_no_plots_and_no_torch() -> None:
     loaded = loaded_by("import bayescpt.ask, bayescpt.fit")
     assert "jax" in loaded
     assert not loaded & {"arviz_plots", "torch", "trainer"}  # matplotlib comes with arviz_base
+
+
+@pytest.mark.parametrize("first", ["bayescpt.fit", "arviz_base", "bayescpt.model.density"])
+def test_numpyro_is_loaded_once_whatever_is_imported_first(first: str) -> None:
+    check = (
+        "assert sys.modules['numpyro.distributions'].distribution is sys.modules['numpyro.distributions.distribution']"
+    )
+    assert "numpyro" in loaded_by(f"import {first}\nimport bayescpt.fit\n{check}")

@@ -15,7 +15,6 @@ first; the sampler mends with it what the mode misjudged (fit/adapt.py).
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -38,10 +37,6 @@ class Whitening(NamedTuple):
     follow: Float[Array, "target group latent coordinate"]
     root: Float[Array, "target group latent latent"]
 
-
-# On Python 3.12 NumPyro's modules, imported in our order, leave out this attribute, which its own factor looks up.
-if not hasattr(dist, "distribution"):
-    dist.distribution = import_module("numpyro.distributions.distribution")
 
 WHITE = "white"
 """NumPyro site of the white coordinates, (target, group, latent)."""
@@ -72,7 +67,5 @@ def sample_whitened(
     white = numpyro.sample(WHITE, standard)
     latent, volume = unwhitened(white, mean, base_sd, whitening)
     # the standard normal that brought in the site is taken out again
-    weight = dist.Unit(prior.log_prob(latent).sum() + volume - standard.log_prob(white))
-    # numpyro.factor, which names a module that may not be loaded yet
-    numpyro.sample("white_density", weight, obs=jnp.empty((0,)))
+    numpyro.factor("white_density", prior.log_prob(latent).sum() + volume - standard.log_prob(white))
     return numpyro.deterministic("latent", latent)
