@@ -139,6 +139,14 @@ def p_values(results: list[dict[str, Any]]) -> pd.Series:
     return pd.Series(found).sort_values()
 
 
+def power(factor: float, replications: int, quantities: int, studies: int = 1000) -> float:
+    """How often a study sees that the posterior spread of one quantity is ``factor`` times the right one."""
+    rng, draws = np.random.default_rng(0), SETTINGS.draws // THIN
+    ranks = rng.binomial(draws, stats.norm.cdf(rng.standard_normal((studies, replications)) / factor))
+    seen = np.array([np.bincount(row * BINS // (draws + 1), minlength=BINS) for row in ranks])
+    return float(np.mean(stats.chisquare(seen, axis=1).pvalue < FALSE_ALARM / quantities))
+
+
 def report(results: list[dict[str, Any]]) -> str:
     """The table in Markdown."""
     lines = [
@@ -214,6 +222,9 @@ def main() -> None:
                 print(f"{number} of {len(jobs)}: {result['model']} in {result['seconds']:.0f} s", flush=True)
     mine = [r for r in done if r["model"] in names and r["number"] < options.replications]
     print(report(mine))
+    for factor in (0.5, 2 / 3, 1.5, 2.0):
+        seen = power(factor, options.replications, 76)
+        print(f"a spread {factor:.2f} times the right one in one of 76 quantities: seen in {seen:.0%} of studies")
     if options.figure:
         draw(mine, options.figure)
 

@@ -82,7 +82,7 @@ def fit(
         law, pooling, noise: the parts of the model, or their names.
         method: ``nuts`` samples and checks the draws. ``laplace`` takes a normal approximation at the mode: quick, with
             noise and spreads held at their most likely values. Its intervals leave out that those are uncertain too and
-            that the posterior is not normal (of its 90 % intervals 77 % held in simulations): look around with it, and
+            that the posterior is not normal (of its 90 % intervals 79 % held in simulations): look around with it, and
             decide with ``nuts``.
         seed: of everything random: start values, chains, and later draws of new runs and domains.
         settings: chains, warm-up, draws; of the last, ``laplace`` makes as many as all chains together.

@@ -48,12 +48,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """Raw draws (chain, draw, ...) by site, sampler statistics by name, and where the chains ended."""
+    """Raw draws (chain, draw, ...) by site, and sampler statistics by name."""
 
     sites: dict[str, Float[np.ndarray, "chain draw *site"]]
     stats: dict[str, Float[np.ndarray, "chain draw"]]
-    end: Place
-    flat: Float[np.ndarray, "chain draw flat"]
 
 
 class _State(NamedTuple):
@@ -143,8 +141,6 @@ class Sampler:
         return Samples(
             sites={name: np.asarray(value) for name, value in sites.items()},
             stats={name: np.asarray(value)[:, 1 : settings.draws + 1] for name, value in stats.items()},
-            end=self.end,
-            flat=flat,
         )
 
     def settled(self, rows: Rows) -> Rows:
