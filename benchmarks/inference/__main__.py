@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.inference.score import answers, score
-from benchmarks.inference.simulate import SIX, simulated
+from benchmarks.inference.simulate import SEED, SIX, simulated
 from benchmarks.inference.task import write_task
 
 
@@ -55,9 +55,10 @@ def main() -> None:
     parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--seconds", type=float, default=900.0, help="after which a peer is stopped")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--table", type=int, default=SEED, help="number of the simulated table")
     parser.add_argument("--out", type=Path, default=Path("speed.json"))
     asked = parser.parse_args()
-    table, _ = simulated(SIX)
+    table, _ = simulated(SIX, asked.table)
     lines: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         rows, task, out = (Path(folder) / name for name in ("rows.parquet", "task.npz", "out.npz"))
