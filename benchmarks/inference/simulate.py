@@ -25,8 +25,8 @@ from bayescpt.schema import TARGETS
 
 LAW, POOLING, NOISE = "dcpt", "partial", "normal"
 SEED = 3
-"""the first whose domains all have an irreducible loss above half a nat: near zero levels and terms trade off, and every
-sampler is slow"""
+"""the first whose domains all have an irreducible loss above half a nat: near zero levels and terms trade off, and
+every sampler is slow"""
 
 
 class Design(NamedTuple):
