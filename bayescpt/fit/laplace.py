@@ -246,6 +246,20 @@ def laplace(model: Model, rows: Rows, reference: Reference) -> Mode:
     return Mode(sites, state.latent, state.precision, prior.precision, prior.loc, noise.base_sd, roots)
 
 
+def found_mode(model: Model, rows: Rows, reference: Reference) -> Mode:
+    """The mode, where there is one.
+
+    Raises ValueError where no mode with a finite curvature is found: sampling begins there too.
+    """
+    mode = laplace(model, rows, reference)
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(mode)):
+        raise ValueError(
+            f"no mode of the law '{model.law.name}' with a finite curvature was found on these rows, from which both a "
+            "quick look and sampling begin: look at the rows (bayescpt check), or fit another law or pooling"
+        )
+    return mode
+
+
 def natural_slopes(
     model: Model, coordinates: Float[Array, "target group coordinate"], reference: Reference
 ) -> tuple[dict[str, Array], dict[str, Float[Array, "target group coordinate"]]]:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer import Predictive
@@ -16,7 +15,7 @@ from numpyro.infer import Predictive
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import check_posterior
 from bayescpt.fit.fit import LAPLACE, METHODS, NUTS, PRIOR, Fit
-from bayescpt.fit.laplace import laplace, mode_draws
+from bayescpt.fit.laplace import found_mode, mode_draws
 from bayescpt.fit.sample import Sampler, SamplerSettings
 from bayescpt.fit.tree import tree_of
 from bayescpt.laws import LAWS, Law, Reference
@@ -93,7 +92,7 @@ def fit(
             then.
 
     Raises ValueError where the rows cannot carry the law (for example, no base losses for a law that starts there),
-    and where ``laplace`` finds no mode with a finite curvature.
+    and where no mode with a finite curvature is found.
     """
     check_method(method)
     settings = settings or SamplerSettings()
@@ -112,9 +111,7 @@ def fit(
 
 def _laplace_fit(table: Table, model: Model, seed: int, draws: int) -> Fit:
     layout, reference = model.layout(table), reference_of(table)
-    mode = laplace(model, layout.rows, reference)
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(mode)):
-        raise ValueError("no mode with a finite curvature was found on these rows: sample instead (--method nuts)")
+    mode = found_mode(model, layout.rows, reference)
     drawn = mode_draws(model, mode, jax.random.key(seed), draws)
     # a quick look does not wait for densities that only comparison and sensitivity ask for
     tree = tree_of(model, table, layout, reference, {name: v[None] for name, v in drawn.items()}, {}, told=False)

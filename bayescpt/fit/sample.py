@@ -18,7 +18,7 @@ from numpyro.infer.util import constrain_fn, potential_energy
 
 from bayescpt.fit.adapt import Map, rounder, stretches
 from bayescpt.fit.compiled import quick_jit
-from bayescpt.fit.laplace import laplace
+from bayescpt.fit.laplace import found_mode
 from bayescpt.fit.start import first_map, starts
 from bayescpt.fit.tree import UNTOLD
 from bayescpt.laws import Reference
@@ -101,13 +101,15 @@ class Sampler:
         Args:
             go_on: start where the last run ended, with its maps and steps and a short warm-up: for a refit to rows that
                 hardly differ. The posterior of rows of other shapes has other coordinates, and starts anew.
+
+        Raises ValueError where no mode is found to start from.
         """
         settings = self.settings
         place = self.end if go_on else None
         if place is not None and place.map.whitening.root.shape[:-1] != self._shape(rows):
             place = None
         if place is None:
-            first = first_map(self.model, laplace(self.model, rows, reference), rows, reference)
+            first = first_map(self.model, found_mode(self.model, rows, reference), rows, reference)
             rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
             steps = np.full(settings.chains, math.log(FIRST_STEP))
             place, windows = Place(starts(first, settings.chains, rng), first, steps), stretches(settings.warmup)

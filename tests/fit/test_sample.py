@@ -6,6 +6,7 @@ import jax
 import jax.monitoring
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from bayescpt.data.table import Table
 from bayescpt.fit import Sampler, SamplerSettings, fit
@@ -102,3 +103,10 @@ def test_only_what_is_cut_is_widened(study_table: Table) -> None:
     fewer = sampler.model.layout(study_table.select(study_table.size == study_table.size.max())).rows
     assert fewer.base_inverse.shape != whole.base_inverse.shape
     assert sampler.settled(fewer) is fewer
+
+
+def test_without_a_mode_to_start_from_it_is_said(study_table: Table) -> None:
+    sampler = Sampler(model_of("dcpt_l5", "none", "normal").on(study_table), SETTINGS)
+    rows = sampler.model.layout(study_table).rows
+    with pytest.raises(ValueError, match="no mode of the law 'dcpt_l5' with a finite curvature"):
+        sampler.run(rows._replace(loss=rows.loss * jnp.nan), reference_of(study_table), jax.random.key(0))
