@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from bayescpt.fit import Fit
-from bayescpt.fit.astray import base_effect, token_distance, token_drift
+from bayescpt.fit.astray import base_effect, drift, drift_scale
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
@@ -113,17 +113,17 @@ class Losses:
         return float(progress_of(jnp.asarray(self.tokens / BILLION), self._fit.reference))
 
     @cached_property
-    def _distance(self) -> Float[np.ndarray, ""]:
-        return token_distance(self._fit, self.tokens)
+    def _astray(self) -> Float[np.ndarray, ""]:
+        return drift_scale(self._fit, self.size, self.tokens)
 
     def _missed(
         self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None
     ) -> tuple[np.ndarray, ...]:
         """What the law misses: arguments of the loudness, and a line in progress inside the data, a drift beyond."""
-        start, end, drift = self._misfit(target)
+        start, end, way = self._misfit(target)
         progress = self._progress(tokens)
-        distance = self._distance if tokens is None else token_distance(self._fit, tokens)
-        line = (1 - progress) * start + progress * end + distance * drift
+        astray = self._astray if tokens is None else drift_scale(self._fit, self.size, tokens)
+        line = (1 - progress) * start + progress * end + astray * way
         return *self._loud(target, ratio, tokens), line
 
     def _progress(self, tokens: Float[np.ndarray, "*grid"] | None) -> Float[np.ndarray, "*grid"]:
@@ -132,10 +132,10 @@ class Losses:
         return np.asarray(progress_of(jnp.asarray(np.asarray(tokens, float) / BILLION), self._fit.reference))
 
     def _misfit(self, target: Target) -> tuple[Float[np.ndarray, " draw"], ...]:
-        """At the first and at the last checkpoint, and over a span beyond it, at an even mix."""
+        """At the first and at the last checkpoint, and which way it goes astray beyond, at an even mix."""
         if target not in self._missing:
             start, end = base_effect(self._fit, self.draws, self._domain, target, self.size)
-            self._missing[target] = (start, end, token_drift(self._fit, self.draws, self._domain, target))
+            self._missing[target] = (start, end, drift(self._fit, self.draws, self._domain, target))
         return self._missing[target]
 
     def slope(

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bayescpt.fit.fit import Draws, Fit
-from bayescpt.model.misfit import BEYOND_SIZE, BEYOND_TOKENS, inherited, outside
+from bayescpt.model.misfit import BEYOND_COMPUTE, BEYOND_SIZE, BEYOND_TOKENS, LEAST_SPAN, inherited, outside
 from bayescpt.schema import TARGETS, Target
 
 
@@ -38,13 +38,28 @@ def base_effect(
     return found
 
 
-def token_drift(fit: Fit, draws: Draws, domain: str, target: Target) -> Float[np.ndarray, " draw"]:
-    """By how much the law goes astray over one span of the table's tokens beyond its last, nats at an even mix."""
-    score = fit.rng("beyond tokens", domain, target).standard_normal(fit.size)
-    return BEYOND_TOKENS * draws.base_sd[TARGETS.index(target)] * score
+def drift(fit: Fit, draws: Draws, domain: str, target: Target) -> Float[np.ndarray, " draw"]:
+    """Which way the law goes astray beyond the data, in nats at an even mix and in units of :func:`drift_scale`."""
+    return draws.base_sd[TARGETS.index(target)] * fit.rng("beyond tokens", domain, target).standard_normal(fit.size)
 
 
-def token_distance(fit: Fit, tokens: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
-    """How far ``tokens`` lie beyond the table's last checkpoint, in spans of log tokens."""
-    low, high = np.log(fit.table.tokens.min()), np.log(fit.table.tokens.max())
-    return np.vectorize(lambda value: outside(max(value, low), low, high))(np.log(tokens))
+def drift_scale(
+    fit: Fit, size: Float[np.ndarray, "*of_size"] | float, tokens: Float[np.ndarray, "*of_tokens"] | float
+) -> Float[np.ndarray, "*joint"]:
+    """How far the law has gone astray at ``tokens``, in units of base_sd: 0 up to the table's last checkpoint.
+
+    max(BEYOND_TOKENS d(tokens), BEYOND_COMPUTE d(size x tokens)), with d the distance beyond the table in spans of it;
+    the second for laws of training from scratch alone.
+    """
+    table = fit.table
+    far = BEYOND_TOKENS * _above(tokens, table.tokens)
+    if not fit.model.law.from_scratch:
+        return np.broadcast_to(far, np.broadcast_shapes(np.shape(size), np.shape(tokens)))
+    compute = np.asarray(size, float) * np.asarray(tokens, float)
+    return np.asarray(np.maximum(far, BEYOND_COMPUTE * _above(compute, table.size * table.tokens)))
+
+
+def _above(value: Float[np.ndarray, "*shape"] | float, seen: Float[np.ndarray, " row"]) -> Float[np.ndarray, "*shape"]:
+    """How far ``value`` exceeds what was seen, in spans of the logarithm."""
+    low, high = np.log(seen.min()), np.log(seen.max())
+    return np.asarray(np.maximum(np.log(value) - high, 0.0) / max(high - low, LEAST_SPAN))

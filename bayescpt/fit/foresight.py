@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from scipy.special import logsumexp
 
 from bayescpt.data.table import Table
-from bayescpt.fit.astray import base_effect, token_distance, token_drift
+from bayescpt.fit.astray import base_effect, drift, drift_scale
 from bayescpt.fit.fit import Draws, Fit
 from bayescpt.laws import BILLION
 from bayescpt.model.layout import Rows, layout_of
@@ -38,14 +38,15 @@ def run_densities(fit: Fit, held: Table) -> Float[np.ndarray, "draw run"]:
         names = [held.bases[base] for base, _ in layout.bases[0] if base >= 0]
         effect = _effects(fit, draws, domain, names, held)
         tokens = np.asarray(layout.rows.point.tokens) * BILLION
-        distance = jnp.asarray(token_distance(fit, tokens))
-        drift = np.stack([token_drift(fit, draws, domain, target) for target in TARGETS], axis=-1)
+        size = np.asarray(layout.rows.point.size) * BILLION
+        astray = jnp.asarray(drift_scale(fit, size, tokens))
+        way = np.stack([drift(fit, draws, domain, target) for target in TARGETS], axis=-1)
         shape = (draws.noise_memory, draws.noise_share_exponent, draws.noise_early, draws.noise_df)
         of_target = (draws.base_sd[:, None], draws.run_sd, draws.noise_sd[:, None], *shape)
         noise = NoiseDraw(*(jnp.moveaxis(jnp.asarray(values), -1, 0) for values in of_target))
         theta = {name: jnp.asarray(values).T for name, values in draws.theta.items()}
         density = np.asarray(
-            _densities(fit.model, theta, jnp.asarray(effect), jnp.asarray(drift), noise, layout.rows, distance)
+            _densities(fit.model, theta, jnp.asarray(effect), jnp.asarray(way), noise, layout.rows, astray)
         )
         slots = layout.runs[0] >= 0
         found[:, layout.runs[0][slots]] = density[:, slots]
@@ -68,19 +69,19 @@ def _densities(
     model: Model,
     theta: dict[str, Array],
     effect: Array,
-    drift: Array,
+    way: Array,
     noise: NoiseDraw,
     rows: Rows,
-    distance: Array,
+    astray: Array,
 ) -> Array:
     def one(drawn: tuple[dict[str, Array], Array, Array, NoiseDraw]) -> Array:
-        theta, effect, drift, noise = drawn
+        theta, effect, way, noise = drawn
         mean = model.losses(jax.tree.map(lambda leaf: leaf[:, None], theta), rows.point)
         mean += base_deviation(effect[:, None], noise, rows)
-        mean += loudness_of(noise, rows) * drift[:, None, None, None] * distance
+        mean += loudness_of(noise, rows) * way[:, None, None, None] * astray
         return RunDistribution(mean, noise, rows, model.noise.heavy).log_prob(rows.loss).sum(0)[0]
 
-    return jax.lax.map(one, (theta, effect, drift, noise), batch_size=64)
+    return jax.lax.map(one, (theta, effect, way, noise), batch_size=64)
 
 
 def expected_density(densities: Float[np.ndarray, "draw run"]) -> Float[np.ndarray, " run"]:

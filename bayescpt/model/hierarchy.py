@@ -25,8 +25,10 @@ from bayescpt.model.population import (
 )
 from bayescpt.schema import TARGETS
 
-LKJ = 2.0
-"""Concentration of the correlations between coordinates: 1 is uniform, 2 leans towards none."""
+LKJ = 10.0
+"""Concentration of the correlations between coordinates: 1 is uniform, 10 leans towards none. Of a dozen coordinates
+two correlate by 0 +- 0.18. At 2 (+- 0.25) whole matrices are nearly singular, and few domains leave them so: 1.8 % of
+draws diverged."""
 
 
 class PartialPooling(Hierarchy):
@@ -75,7 +77,7 @@ class PartialPooling(Hierarchy):
 class Correlated(Hierarchy):
     """As partial pooling, with correlated coordinates: what a domain shows early tells of what it will do late.
 
-    The coordinates of a domain and target ~ N(mean, diag(spread) R diag(spread)), R ~ LKJ(2).
+    The coordinates of a domain and target ~ N(mean, diag(spread) R diag(spread)), R ~ LKJ(10).
     """
 
     name = "correlated"
@@ -107,8 +109,9 @@ class Correlated(Hierarchy):
         away = moments.mean - sites["population"][:, None]
         scatter = jnp.einsum("tgi,tgj->tij", away, away) + moments.covariance.sum(1)
         size = jnp.sqrt(jnp.diagonal(scatter, axis1=-2, axis2=-1))
-        # shrunk as by a prior of as many groups as there are coordinates
-        shrunk = (groups * scatter / (size[:, :, None] * size[:, None, :]) + count * unit) / (groups + count)
+        # the prior |R|^(eta - 1) weighs as much as 2 (eta - 1) groups without correlation
+        weight = 2 * (LKJ - 1)
+        shrunk = (groups * scatter / (size[:, :, None] * size[:, None, :]) + weight * unit) / (groups + weight)
         return sites | {"correlation_root": jnp.linalg.cholesky(shrunk)}
 
     def roots(self, law: Law, rows: Rows, sites: dict[str, Array], told: Told) -> dict[str, Array]:

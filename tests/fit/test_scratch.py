@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import xarray as xr
 from bayescpt.ask import critical_ratio, predict, ratio_under_budget
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit, SamplerSettings, fit
+from bayescpt.fit.astray import drift_scale
 from bayescpt.fit.foresight import run_densities
 from bayescpt.laws.chinchilla import Chinchilla
 from bayescpt.laws.scratch import Form
+from bayescpt.model.misfit import BEYOND_COMPUTE, BEYOND_TOKENS
 
 SIZES, TOKENS = (1e8, 3e8, 9e8), (4e9, 1.2e10, 3e10)
 MIXTURES = ((0.2, 0.2, 0.6), (0.1, 0.6, 0.3), (0.6, 0.1, 0.3), (0.34, 0.33, 0.33), (0.0, 0.5, 0.5), (0.45, 0.1, 0.45))
@@ -75,6 +78,19 @@ def test_every_row_is_described(mixing: Fit, blind: Fit) -> None:
         error = predict(found, frame)["expected"].to_numpy().mean(axis=0) - frame["loss"].to_numpy()
         assert np.sqrt(np.mean(error**2)) < most
         assert np.isfinite(run_densities(found, found.table)).any()
+
+
+def test_more_compute_than_was_seen_is_beyond_the_data(blind: Fit) -> None:
+    """Though size and tokens were each seen: the next isoFLOP of a study."""
+    table = blind.table
+    seen = table.select((table.size < 9e8) | (table.tokens < 3e10))
+    fitted = replace(blind, table=seen)
+    compute = seen.size * seen.tokens
+    apart = np.log(9e8 * 3e10 / compute.max()) / np.log(compute.max() / compute.min())
+    assert drift_scale(fitted, 9e8, 3e10) == pytest.approx(BEYOND_COMPUTE * apart)
+    assert drift_scale(fitted, np.array([3e8, 1e8]), 3e10) == pytest.approx([0.0, 0.0])
+    longer = np.log(10) / np.log(3e10 / 4e9)
+    assert drift_scale(fitted, 1e7, 3e11) == pytest.approx(BEYOND_TOKENS * longer)  # the compute of a run that was seen
 
 
 def test_a_bound_law_survives_its_file(mixing: Fit, tmp_path: Path) -> None:
