@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayescpt.ask import (
         critical_ratio,
         predict,
+        ratio_of_least_loss,
         ratio_under_budget,
         ratio_under_limited_data,
         summarise,
@@ -26,17 +27,21 @@ if TYPE_CHECKING:
     from bayescpt.ask.sensitivity import decisions, sensitivity
     from bayescpt.data import Table, TableError
     from bayescpt.data.overview import overview
+    from bayescpt.decide import DomainLoss, ForgettingBudget, WeightedLoss, pareto_front, plan
     from bayescpt.fit import Fit, Mixture, SamplerSettings, UnreliableFit, average, fit, load, prior_fit
     from bayescpt.laws import LAWS
 
 __all__ = [
     "LAWS",
+    "DomainLoss",
     "Fit",
+    "ForgettingBudget",
     "Mixture",
     "SamplerSettings",
     "Table",
     "TableError",
     "UnreliableFit",
+    "WeightedLoss",
     "average",
     "critical_ratio",
     "decisions",
@@ -44,8 +49,11 @@ __all__ = [
     "horizon",
     "load",
     "overview",
+    "pareto_front",
+    "plan",
     "predict",
     "prior_fit",
+    "ratio_of_least_loss",
     "ratio_under_budget",
     "ratio_under_limited_data",
     "ridges",
@@ -58,12 +66,15 @@ __all__ = [
 
 _HOME = {
     "LAWS": "laws",
+    "DomainLoss": "decide",
     "Fit": "fit",
+    "ForgettingBudget": "decide",
     "Mixture": "fit",
     "SamplerSettings": "fit",
     "Table": "data",
     "TableError": "data",
     "UnreliableFit": "fit",
+    "WeightedLoss": "decide",
     "average": "fit",
     "critical_ratio": "ask",
     "decisions": "ask.sensitivity",
@@ -71,8 +82,11 @@ _HOME = {
     "horizon": "ask.horizon",
     "load": "fit",
     "overview": "data.overview",
+    "pareto_front": "decide",
+    "plan": "decide",
     "predict": "ask",
     "prior_fit": "fit",
+    "ratio_of_least_loss": "ask",
     "ratio_under_budget": "ask",
     "ratio_under_limited_data": "ask",
     "ridges": "ask.ridges",

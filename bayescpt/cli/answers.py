@@ -17,12 +17,15 @@ from bayescpt.cli.options import (
     Domain,
     FitFile,
     Json,
+    MaxForgetting,
     Size,
     Tokens,
+    Weights,
     bounded,
     count,
     forgetting,
 )
+from bayescpt.cli.options import weights as weights_of
 from bayescpt.cli.session import Gather, InputError, Session, session
 from bayescpt.data.faults import Fault
 
@@ -91,12 +94,12 @@ def ratio(
     size: Size,
     tokens: Annotated[
         str | None,
-        typer.Option(metavar="T", help="Tokens of the run, all sources together: 20B, 500M. Needed for a budget."),
+        typer.Option(
+            metavar="T", help="Tokens of the run, all sources together: 20B, 500M. Needed but for --domain-tokens."
+        ),
     ] = None,
-    max_forgetting: Annotated[
-        str | None,
-        typer.Option(metavar="X", help="Rise of the general loss that is allowed: nats (0.05) or relative (3%)."),
-    ] = None,
+    max_forgetting: MaxForgetting = None,
+    weights: Weights = None,
     domain_tokens: Annotated[
         str | None,
         typer.Option(
@@ -109,37 +112,48 @@ def ratio(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """The largest ratio under a forgetting budget, or the best one under limited domain data."""
+    """The largest ratio under a forgetting budget, the best one for stated weights, or under limited domain data."""
     with session(json, debug) as say:
         gather = Gather()
         parameters = gather(count, "--size", size)
         run = None if tokens is None else gather(count, "--tokens", tokens)
         budget = None if max_forgetting is None else gather(forgetting, "--max-forgetting", max_forgetting)
+        worth = None if weights is None else gather(weights_of, "--weights", weights)
         scarce = None if domain_tokens is None else gather(count, "--domain-tokens", domain_tokens)
         if base_loss is not None:
             gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
-        gather(_one_question, tokens, max_forgetting, domain_tokens, base_loss)
+        gather(_one_question, tokens, max_forgetting, weights, domain_tokens, base_loss)
         found = gather(load, fit, accept, say)
         gather.done()
-        from bayescpt.ask import ratio_under_budget, ratio_under_limited_data
+        from bayescpt.ask import ratio_of_least_loss, ratio_under_budget, ratio_under_limited_data
 
         if budget is not None:
             assert run is not None
             answer = ratio_under_budget(found, domain, parameters, run, *budget, base_loss)
             _tell(found, answer, {"relative": True} if budget[1] else {}, say)
+        elif worth is not None:
+            assert run is not None
+            base = None if base_loss is None else {"general": base_loss}
+            _tell(found, ratio_of_least_loss(found, domain, parameters, run, *worth, base), {}, say)
         else:
             assert scarce is not None
             _tell(found, ratio_under_limited_data(found, domain, parameters, scarce, run), {}, say)
 
 
 def _one_question(
-    tokens: str | None, max_forgetting: str | None, domain_tokens: str | None, base_loss: float | None
+    tokens: str | None,
+    max_forgetting: str | None,
+    weights: str | None,
+    domain_tokens: str | None,
+    base_loss: float | None,
 ) -> None:
-    if (max_forgetting is None) == (domain_tokens is None):
-        got = "neither" if max_forgetting is None else "both"
-        raise ValueError(f"expected exactly one of --max-forgetting and --domain-tokens, got {got}")
-    if max_forgetting is not None and tokens is None:
-        raise ValueError("--max-forgetting asks about the end of a run: state its --tokens too")
+    options = {"--max-forgetting": max_forgetting, "--weights": weights, "--domain-tokens": domain_tokens}
+    asked = [name for name, value in options.items() if value is not None]
+    if len(asked) != 1:
+        got = " and ".join(asked) or "none"
+        raise ValueError(f"expected exactly one of {', '.join(options)}, got {got}")
+    if domain_tokens is None and tokens is None:
+        raise ValueError(f"{asked[0]} asks about the end of a run: state its --tokens too")
     if domain_tokens is not None and base_loss is not None:
         raise ValueError("--base-loss is the general loss of the base, which --domain-tokens does not ask about")
 
@@ -185,6 +199,9 @@ def _run(told: dict[str, Any]) -> str:
     if "domain_tokens" in told:
         exist = f"{short(told['domain_tokens'])} domain tokens"
         return f"{exist}, each read once" if told["tokens"] is None else f"tokens {short(told['tokens'])}, {exist}"
+    if "weights_of_losses" in told:
+        worth = told["weights_of_losses"]
+        return f"tokens {short(told['tokens'])}, {worth['general']:g} x general + {worth['domain']:g} x domain loss"
     limit = (
         f"{100 * told['tolerance']:.4g}% of the base's loss" if told.get("relative") else f"{told['tolerance']:g} nats"
     )
@@ -192,6 +209,8 @@ def _run(told: dict[str, Any]) -> str:
 
 
 def _ends(told: dict[str, Any]) -> str:
+    if "weights_of_losses" in told:
+        return f"  probability that it is no domain data {told['p_none']:.3f}, nothing else {told['p_all']:.3f}"
     if "domain_tokens" in told:
         least = f", that it is the smallest one searched {told['p_none']:.3f}"
         return f"  probability that all of the run is best domain data {told['p_boundary']:.3f}{least}"

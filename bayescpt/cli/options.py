@@ -19,6 +19,13 @@ Tokens = Annotated[str, typer.Option(metavar="T", help="Tokens of the run, all s
 Accept = Annotated[
     str | None, typer.Option(metavar="REASON", help="Answer although the fit failed its checks, for this reason.")
 ]
+MaxForgetting = Annotated[
+    str | None,
+    typer.Option(metavar="X", help="Rise of the general loss that is allowed: nats (0.05) or relative (3%)."),
+]
+Weights = Annotated[
+    str | None, typer.Option(metavar="G,D", help="What a nat of general and of domain loss is worth: 1,2.")
+]
 BaseLoss = Annotated[
     float | None,
     typer.Option(
@@ -73,3 +80,28 @@ def bounded(
         ceiling = " and finite" if high == math.inf and not closed_high else ceiling
         raise ValueError(f"{option}: expected a number {floor}{ceiling}, got {value:g}")
     return value
+
+
+def weights(option: str, text: str) -> tuple[float, float]:
+    """What a nat of general and of domain loss is worth: 1,2.
+
+    Raises ValueError unless these are two finite numbers of at least 0, one of them positive.
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 2 or not all(0 <= value < math.inf for value in values) or not max(values) > 0:
+        raise ValueError(
+            f"{option}: expected what a nat of general and of domain loss is worth, two numbers of at least 0 such as "
+            f"1,2 and not both 0, got '{text}'"
+        )
+    return values[0], values[1]
+
+
+def counts(option: str, text: str) -> list[float]:
+    """Several counts, separated by commas: 100M,1.5B. Raises ValueError unless all are counts, each named once."""
+    values = [count(option, part) for part in text.split(",")]
+    if len(set(values)) < len(values):
+        raise ValueError(f"{option}: expected each count once, got '{text}'")
+    return values

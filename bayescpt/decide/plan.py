@@ -1,0 +1,207 @@
+"""The plan: the one action of best expected utility among those that keep what is asked, and how much it may regret.
+
+    a* = argmax_a E[U(a)]  subject to  P(M(a) >= 0) >= confidence
+
+with U the utility and M the margin of the objective, over posterior draws. It is not the mean of the draws' optima,
+which no draw may want. Regret of a draw is what the best action of that draw that keeps the margin there would bring
+more; it can be negative where a* breaks the margin in that draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.stats import norm
+
+from bayescpt.decide.objective import Objective
+from bayescpt.decide.outcomes import outcomes
+from bayescpt.fit import Fit, Mixture
+from bayescpt.schema import GENERAL, TARGETS
+
+CONFIDENCE = 0.9
+CHOSEN, FLAT, NONE = "chosen", "flat", "none"
+"""Status: one action stands out; many are equally good as far as rows can tell; none keeps what is asked."""
+TELL = 0.1
+"""Probability of being better from which rows cannot tell an action from the chosen one."""
+MANY = 0.5
+"""Part of the allowed actions from which a plan is called flat."""
+APART = 0.05
+"""Difference in ratio from which an action at the same size and length is another one, not a neighbour."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, what speaks for it, and what else would do.
+
+    Args:
+        objective, confidence: what was asked.
+        domain: trained on.
+        status: ``chosen``, ``flat`` or ``none``.
+        actions: everything on offer, with ``utility`` (expected), ``p_allowed``, ``allowed``, ``p_better`` (than the
+            chosen one), ``tied``, and mean, q05, q95 of both losses and of the rise over the base.
+        best: row of the action; under ``none`` that which keeps what is asked most probably.
+        runner_up: row of the best allowed action that is no neighbour of it, if there is one.
+        regret: by draw, nats per token.
+        p_allowed_run: probability that one measured run keeps what is asked.
+        optimism: by how much the expected utility is flattered by choosing and judging with the same draws: its
+            difference to that of actions chosen by one half of the draws and judged by the other.
+    """
+
+    objective: Objective
+    confidence: float
+    domain: str
+    status: str
+    actions: pd.DataFrame
+    best: int
+    runner_up: int | None
+    regret: Float[np.ndarray, " draw"]
+    p_allowed_run: float
+    optimism: float
+
+    @property
+    def action(self) -> pd.Series:
+        """The row of the action."""
+        return self.actions.iloc[self.best]
+
+    @property
+    def tied_ratios(self) -> tuple[float, float]:
+        """Least and largest ratio of the actions of the same size that are equally good as far as rows can tell."""
+        same = self.actions["size"] == self.action["size"]
+        ratio = self.actions.loc[same & self.actions["tied"], "ratio"]
+        return float(ratio.min()), float(ratio.max())
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the table, for a program."""
+        low, high = self.tied_ratios
+        told: dict[str, Any] = {
+            "domain": self.domain,
+            "objective": self.objective.says(),
+            "confidence": self.confidence,
+            "status": self.status,
+            "action": _plain(self.action),
+            "p_allowed_run": self.p_allowed_run,
+            "regret": {
+                "mean": float(self.regret.mean()),
+                "q50": float(np.quantile(self.regret, 0.5)),
+                "q95": float(np.quantile(self.regret, 0.95)),
+            },
+            "optimism": self.optimism,
+            "equally_good": {"low": low, "high": high},
+            "runner_up": None if self.runner_up is None else _plain(self.actions.iloc[self.runner_up]),
+        }
+        return told
+
+
+def plan(
+    fit: Fit | Mixture,
+    domain: str,
+    actions: pd.DataFrame,
+    objective: Objective,
+    confidence: float = CONFIDENCE,
+    base_loss: Mapping[str, float] | None = None,
+    stated: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The best of ``actions`` (decide/space.py) under ``objective`` (decide/objective.py).
+
+    Args:
+        confidence: least probability of keeping what the objective asks, in (0, 1).
+        base_loss: losses of the base by target, where the table has none or the base is another.
+        stated: what the law looks at besides, by name (model/covariates).
+
+    Raises ValueError on impossible settings.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"expected a confidence between 0 and 1, got {confidence:g}")
+    outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=objective.needs_base)
+    utility, margin = objective.utility(outcome), objective.margin(outcome)
+    kept = np.ones(utility.shape, bool) if margin is None else margin >= 0
+    p_allowed = kept.mean(axis=1)
+    allowed = p_allowed >= confidence
+    if allowed.any():
+        best = int(np.argmax(np.where(allowed, utility.mean(axis=1), -np.inf)))
+    else:
+        best = _safest(p_allowed, margin)
+    worse = utility[best].mean() - utility.mean(axis=1)
+    p_better = (utility > utility[best]).mean(axis=1)
+    tied = (allowed if allowed.any() else np.zeros(len(allowed), bool)) & (
+        (worse <= objective.spread(outcome)) | (p_better >= TELL)
+    )
+    tied[best] = True
+    table = actions.reset_index(drop=True).assign(
+        utility=utility.mean(axis=1), p_allowed=p_allowed, allowed=allowed, p_better=p_better, tied=tied
+    )
+    told: dict[str, np.ndarray] = {target: outcome[target].values for target in TARGETS}
+    if objective.needs_base:
+        told["rise"] = told[GENERAL] - outcome["base"].values
+    for name, values in told.items():
+        low, high = np.quantile(values, [0.05, 0.95], axis=1)
+        table = table.assign(**{name: values.mean(axis=1), f"{name}_q05": low, f"{name}_q95": high})
+    flat = allowed.sum() > 2 and tied.sum() >= MANY * allowed.sum()
+    status = NONE if not allowed.any() else FLAT if flat else CHOSEN
+    return Plan(
+        objective=objective,
+        confidence=confidence,
+        domain=domain,
+        status=status,
+        actions=table,
+        best=best,
+        runner_up=_runner_up(table, best),
+        regret=_regret(utility, margin, kept, best),
+        p_allowed_run=_p_run(outcome[f"{GENERAL}_run"].values[best], None if margin is None else margin[best]),
+        optimism=_optimism(utility, kept, confidence, best),
+    )
+
+
+def _safest(p_allowed: Float[np.ndarray, " action"], margin: Float[np.ndarray, "action draw"] | None) -> int:
+    """The action that keeps what is asked most probably; of equals the one with the largest margin."""
+    assert margin is not None  # nothing asked is always kept
+    return int(np.lexsort((margin.mean(axis=1), p_allowed))[-1])
+
+
+def _runner_up(table: pd.DataFrame, best: int) -> int | None:
+    chosen = table.iloc[best]
+    near = (table["size"] == chosen["size"]) & ((table["ratio"] - chosen["ratio"]).abs() < APART)
+    others = table[table["allowed"] & ~near]
+    return None if others.empty else int(others["utility"].idxmax())
+
+
+def _regret(
+    utility: Float[np.ndarray, "action draw"],
+    margin: Float[np.ndarray, "action draw"] | None,
+    kept: np.ndarray,
+    best: int,
+) -> Float[np.ndarray, " draw"]:
+    """What the best action of every draw would bring more; where none keeps what is asked, that which comes closest."""
+    hindsight = np.where(kept, utility, -np.inf).max(axis=0)
+    if margin is not None:
+        closest = np.take_along_axis(utility, margin.argmax(axis=0)[None], axis=0)[0]
+        hindsight = np.where(kept.any(axis=0), hindsight, closest)
+    return hindsight - utility[best]
+
+
+def _p_run(spread: Float[np.ndarray, " draw"], margin: Float[np.ndarray, " draw"] | None) -> float:
+    """Probability that a measured run keeps its margin: its general loss is normal around the expected one."""
+    return 1.0 if margin is None else float(norm.cdf(margin / spread).mean())
+
+
+def _optimism(utility: Float[np.ndarray, "action draw"], kept: np.ndarray, confidence: float, best: int) -> float:
+    """Expected utility as it was found, less that of choices by one half of the draws and judged by the other."""
+    order = np.random.default_rng(0).permutation(utility.shape[1])
+    halves = order[::2], order[1::2]
+    judged = []
+    for own, other in (halves, halves[::-1]):
+        allowed = kept[:, own].mean(axis=1) >= confidence
+        if allowed.any():
+            chosen = int(np.argmax(np.where(allowed, utility[:, own].mean(axis=1), -np.inf)))
+            judged.append(utility[chosen, other].mean())
+    return float(utility[best].mean() - np.mean(judged)) if judged else 0.0
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    """A row with Python's own types."""
+    return {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}

@@ -1,0 +1,89 @@
+"""``bayescpt plan`` and ``ratio --weights``: the decision in words and as JSON, and every way to ask for nonsense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bayescpt.data.table import Table
+from bayescpt.fit import prior_fit
+
+PLACE = ("--domain", "code", "--size", "600k", "--tokens", "200k")
+
+
+@pytest.fixture(scope="module")
+def path(study_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("plan") / "fit.nc"
+    prior_fit(study_table, "memory", draws=60).save(found)
+    return found
+
+
+def test_a_plan_has_its_odds_regret_and_rivals(path: Path, answer: Callable[..., Any], tmp_path: Path) -> None:
+    table = tmp_path / "actions.csv"
+    told = answer("plan", path, *PLACE, "--max-forgetting", 0.3, "--confidence", 0.5, "-o", table)
+    assert told["status"] in ("chosen", "flat")
+    assert told["action"]["p_allowed"] >= 0.5
+    actions = pd.read_csv(table)
+    assert len(actions) == 129
+    allowed = actions[actions["p_allowed"] >= 0.5]
+    assert told["action"]["utility"] == pytest.approx(allowed["utility"].max())
+    assert told["trust"] == []
+
+
+def test_a_plan_speaks_for_a_person(path: Path, run: Callable[..., Any]) -> None:
+    result = run("plan", path, *PLACE, "--weights", "2,1")
+    assert result.exit_code == 0, result.output
+    first, *rest = result.stdout.splitlines()
+    assert first.startswith(("Train code at ratio", "Ratios"))
+    assert any("regret" in line for line in rest)
+    hopeless = run("plan", path, *PLACE, "--max-forgetting", "0", "--confidence", "0.999", "--base-loss", "0.5")
+    assert hopeless.exit_code == 0, hopeless.output
+    assert hopeless.stdout.startswith("No run on offer keeps the general loss within its budget")
+
+
+def test_size_and_tokens_are_chosen_under_flops(path: Path, answer: Callable[..., Any]) -> None:
+    told = answer("plan", path, "--domain", "code", "--flops", 6e11, "--sizes", "100k,600k", "--weights", "1,1")
+    assert told["action"]["size"] in (1e5, 6e5)
+    assert told["action"]["size"] * told["action"]["tokens"] == pytest.approx(1e11)
+    assert "tokens" in told["extrapolation"]
+    assert any("beyond the table" in line for line in told["trust"])
+
+
+def test_scarce_domain_tokens_make_the_run_as_long_as_they_last(path: Path, answer: Callable[..., Any]) -> None:
+    told = answer("plan", path, "--domain", "code", "--size", "600k", "--domain-tokens", "50k")
+    assert told["action"]["tokens"] * told["action"]["ratio"] == pytest.approx(5e4)
+
+
+def test_weights_have_a_best_ratio(path: Path, run: Callable[..., Any], answer: Callable[..., Any]) -> None:
+    told = answer("ratio", path, *PLACE, "--weights", "1,1")
+    assert told["weights_of_losses"] == {"general": 1.0, "domain": 1.0}
+    assert 0 <= told["q05"] <= told["q95"] <= 1
+    assert "1 x general + 1 x domain loss" in run("ratio", path, *PLACE, "--weights", "1,1").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (PLACE, ("say what is wanted",)),
+        ((*PLACE, "--flops", "1e12", "--weights", "1,1"), ("--flops chooses size and tokens",)),
+        (("--domain", "code", "--weights", "1,1"), ("state the --size",)),
+        (("--domain", "code", "--size", "1M", "--weights", "1,1"), ("state the --tokens of the run",)),
+        (
+            (*PLACE, "--sizes", "1M,1M", "--weights", "1"),
+            ("each count once", "--sizes are chosen", "--weights: expected"),
+        ),
+        ((*PLACE, "--max-forgetting", "0.1", "--weights", "1,1"), ("got both",)),
+        ((*PLACE, "--weights", "0,0", "--confidence", "1"), ("--weights: expected", "--confidence: expected")),
+        (("--domain", "code", "--flops", "10", "--weights", "1,1"), ("do not pay for the table's shortest run",)),
+    ],
+)
+def test_nonsense_is_named(
+    path: Path, answer: Callable[..., Any], arguments: tuple[str, ...], messages: tuple[str, ...]
+) -> None:
+    told = answer("plan", path, *arguments, status=2)["message"]
+    for message in messages:
+        assert message in told
