@@ -225,7 +225,10 @@ def test_ratio_takes_exactly_one_question(good: Path) -> None:
     place = ("--domain", "code", "--size", "400k")
     both = ("--max-forgetting", "0.1", "--domain-tokens", "50k")
     assert "exactly one of" in refusal("ratio", good, *place, "--tokens", "200k")["message"]
-    assert "got --max-forgetting and --domain-tokens" in refusal("ratio", good, *place, "--tokens", "200k", *both)["message"]
+    assert (
+        "got --max-forgetting and --domain-tokens"
+        in refusal("ratio", good, *place, "--tokens", "200k", *both)["message"]
+    )
     assert "state its --tokens" in refusal("ratio", good, *place, "--max-forgetting", "0.1")["message"]
     assert "--base-loss is the general" in refusal("ratio", good, *place, *both[2:], "--base-loss", 2.5)["message"]
     told = refusal("ratio", good, "--domain", "code", "--size", "big", "--domain-tokens", "few", "--tokens", "0")
