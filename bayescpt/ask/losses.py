@@ -19,7 +19,7 @@ from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
 from bayescpt.model.covariates import COVARIATES, Question, refuse_statements, without_own_share
 from bayescpt.model.layout import BASE_SHARE, EVEN, progress_of
-from bayescpt.model.noise import loudness
+from bayescpt.model.noise import deviation_scale, loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
 
 
@@ -90,6 +90,17 @@ class Losses:
     def loudness(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
         """How much louder noise is there than at an even mix at the end of a run."""
         return np.asarray(_loudness(*self._loud(target, ratio, None)))
+
+    def run_sd(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
+        """Standard deviation of a measured loss of one new run around the expected one, nats per token.
+
+        Of Student's t with df: sqrt(df/(df - 2)) times its scale, at most ten times.
+        """
+        index = TARGETS.index(target)
+        draws, df = self.draws, self.draws.noise_df[index]
+        deviation = float(deviation_scale(jnp.asarray(self.progress))) * draws.run_sd[index]
+        heavy = np.where(np.isfinite(df), 1 / np.sqrt(np.maximum(1 - 2 / df, 0.01)), 1.0)
+        return self.loudness(target, ratio) * heavy * np.hypot(deviation, draws.noise_sd[index])
 
     def _loud(
         self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None

@@ -15,12 +15,13 @@ from bayescpt.cli.check import check
 from bayescpt.cli.compare import compare
 from bayescpt.cli.diagnose import diagnose
 from bayescpt.cli.fit import fit
+from bayescpt.cli.next import next_
 from bayescpt.cli.plan import plan
 from bayescpt.cli.predict import predict
 from bayescpt.cli.session import INTERRUPTED, error_object, write_json
 from bayescpt.data.faults import Fault
 
-COMMANDS = (check, fit, compare, diagnose, predict, cmr, ratio, plan)
+COMMANDS = (check, fit, compare, diagnose, predict, cmr, ratio, plan, next_)
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
 """What typer raises for every malformed command line; it has moved between versions, its subclass has not."""
@@ -54,7 +55,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(command.__name__.rstrip("_"))(command)
 
 
 def main() -> None:

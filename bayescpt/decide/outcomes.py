@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -14,7 +13,6 @@ from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses, refuse_without_share
 from bayescpt.decide.space import check_actions
 from bayescpt.fit import Fit
-from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import TARGETS
 
 
@@ -53,16 +51,9 @@ def outcomes(
         where, ratio = group.index.to_numpy(), group["ratio"].to_numpy(dtype=float)[:, None]
         if with_base:
             found["base"][where] = losses.base("general")
-        deviation = float(deviation_scale(jnp.asarray(losses.progress)))
-        for index, target in enumerate(TARGETS):
+        for target in TARGETS:
             found[target][where] = losses.at(target, ratio)
-            draws = losses.draws
-            df = draws.noise_df[index]
-            # of Student's t with two degrees of freedom or less there is none: those draws keep the scale
-            heavy = np.where(df > 2, df / np.maximum(df - 2, 1e-3), 1.0)
-            heavy = np.where(np.isfinite(df), heavy, 1.0)
-            sd = np.sqrt(((deviation * draws.run_sd[index]) ** 2 + draws.noise_sd[index] ** 2) * heavy)
-            found[f"{target}_run"][where] = losses.loudness(target, ratio) * sd
+            found[f"{target}_run"][where] = losses.run_sd(target, ratio)
     for name, drawn in found.items():
         if not np.isfinite(drawn).all():
             worst = places.iloc[int(np.flatnonzero(~np.isfinite(drawn).all(axis=1))[0])]

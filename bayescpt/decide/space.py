@@ -32,14 +32,14 @@ def ratios(size: float, tokens: float, ratio: Sequence[float] | None = None) -> 
         ratio: those that are on offer; all from 0 to 1 in steps of 1/128 without.
     """
     check_setting(size, tokens)
-    offered = grid_of_ratios() if ratio is None else _ratios(ratio)
+    offered = grid_of_ratios() if ratio is None else checked_ratios(ratio)
     return _frame(size=float(size), tokens=float(tokens), ratio=offered)
 
 
 def domain_limited(size: float, domain_tokens: float, ratio: Sequence[float] | None = None) -> pd.DataFrame:
     """Ratios of runs that read ``domain_tokens`` once each: D = D_d / r, so that a small share makes a long run."""
     check_setting(size, domain_tokens)
-    offered = grid_of_ratios()[1:] if ratio is None else _ratios(ratio)
+    offered = grid_of_ratios()[1:] if ratio is None else checked_ratios(ratio)
     if (offered == 0).any():
         raise ValueError("at a ratio of 0 no run reads the domain tokens: leave it out")
     return _frame(size=float(size), tokens=domain_tokens / offered, ratio=offered)
@@ -70,7 +70,7 @@ def under_compute(
         offered = np.asarray(list(sizes), dtype=float)
         for one in offered:
             check_setting(one, flops)
-    shares = grid_of_ratios(33) if ratio is None else _ratios(ratio)
+    shares = grid_of_ratios(33) if ratio is None else checked_ratios(ratio)
     size, share = (axis.ravel() for axis in np.meshgrid(offered, shares, indexing="ij"))
     return _frame(size=size, tokens=flops / (FLOPS_PER_TOKEN * size), ratio=share)
 
@@ -82,12 +82,13 @@ def check_actions(actions: pd.DataFrame) -> None:
         raise ValueError(f"actions have no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
     if actions.empty:
         raise ValueError("there is nothing to choose from: expected at least one action")
-    _ratios(actions["ratio"].to_list())
+    checked_ratios(actions["ratio"].to_list())
     for size, tokens in actions[["size", "tokens"]].drop_duplicates().itertuples(index=False):
         check_setting(size, tokens)
 
 
-def _ratios(values: Sequence[float]) -> np.ndarray:
+def checked_ratios(values: Sequence[float]) -> np.ndarray:
+    """Ratios as an array. Raises ValueError unless there is one, and all lie in [0, 1]."""
     found = np.asarray(list(values), dtype=float)
     if not len(found) or not ((found >= 0) & (found <= 1)).all():
         raise ValueError(f"expected ratios within [0, 1], at least one; got {list(values)}")

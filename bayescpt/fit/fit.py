@@ -102,6 +102,19 @@ class Fit:
         """Number of draws, all chains together."""
         return int(self.posterior.sizes["chain"] * self.posterior.sizes["draw"])
 
+    def thinned(self, draws: int) -> Fit:
+        """The same fit with every n-th draw of each chain, so that about ``draws`` are left; itself if it has no more.
+
+        For questions of many places, which need covariances and not tails. It does not know its sampler's statistics.
+        """
+        step = self.size // draws if draws >= 1 else 0
+        if step < 1 and draws < 1:
+            raise ValueError(f"expected at least one draw to be left, got {draws}")
+        if step <= 1:
+            return self
+        fewer = self.posterior.isel(draw=slice(None, None, step))
+        return replace(self, tree=xr.DataTree.from_dict({"posterior": fewer}))
+
     @cached_property
     def _drawn(self) -> dict[str, Draws]:
         return {}

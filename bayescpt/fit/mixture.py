@@ -94,6 +94,10 @@ class Mixture:
             self, members={name: fit if fit.passed else fit.accept(reason) for name, fit in self.members.items()}
         )
 
+    def thinned(self, draws: int) -> Mixture:
+        """The same mixture of thinned members, see :meth:`bayescpt.fit.Fit.thinned`."""
+        return replace(self, members={name: fit.thinned(draws) for name, fit in self.members.items()})
+
     @property
     def size(self) -> int:
         """Number of draws: that of the smallest member, so that no draw of any is used twice."""

@@ -1,0 +1,133 @@
+"""``bayescpt next``: the proxy runs that are worth their cost, as a file that the trainer takes; or none."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayescpt.cli.answers import load
+from bayescpt.cli.check import short
+from bayescpt.cli.files import check_output
+from bayescpt.cli.options import Accept, Debug, FitFile, Json, bounded
+from bayescpt.cli.predict import also
+from bayescpt.cli.session import Gather, session
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bayescpt.design import Acquisition
+
+ACQUISITIONS = ("regret", "information", "variance")
+RATIOS = 65
+
+
+def next_(
+    fit: FitFile,
+    space: Annotated[
+        str, typer.Option(metavar="SPACE.yaml", help="What may be run, for which decision, and the trainer's study.")
+    ],
+    budget: Annotated[float, typer.Option(metavar="FLOPS", help="FLOPs for all proposed runs together.")],
+    pending: Annotated[
+        str | None, typer.Option(metavar="RUNS.yaml", help="Runs that are under way: what they will teach is counted.")
+    ] = None,
+    count: Annotated[int, typer.Option(metavar="N", help="Runs to propose at most.")] = 1,
+    by: Annotated[
+        str, typer.Option(metavar="WHAT", help=f"What a run is to bring: {', '.join(ACQUISITIONS)}.")
+    ] = "regret",
+    power: Annotated[float, typer.Option(metavar="P", help="Runs are ranked by what they bring over cost^P.")] = 0.5,
+    least_gain: Annotated[
+        float, typer.Option(metavar="NATS", help="Stop where no run lowers the expected regret by this much.")
+    ] = 5e-4,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="RUNS.yaml", help="Write the runs here, for the trainer.")
+    ] = None,
+    accept: Accept = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """The next proxy runs worth their cost for a decision, or the verdict that none is."""
+    with session(json, debug) as say:
+        gather = Gather()
+        gather(bounded, "--budget", budget, 0, math.inf, False)
+        gather(bounded, "--count", count, 1)
+        gather(bounded, "--power", power, 0)
+        gather(bounded, "--least-gain", least_gain, 0)
+        if by not in ACQUISITIONS:
+            gather(_refuse, f"--by: expected one of {', '.join(ACQUISITIONS)}, got '{by}'")
+        inputs = [fit, space, *([pending] if pending else [])]
+        path = None if out is None else gather(check_output, out, inputs, (".yaml", ".yml"))
+        from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
+
+        file = gather(read_space, Path(space))
+        under_way = None
+        if pending is not None and file is not None:
+            under_way = gather(read_pending, Path(pending), file.names)
+        found = gather(load, fit, accept, say)
+        gather.done()
+        from bayescpt.decide import ratios
+        from bayescpt.decide.space import grid_of_ratios
+        from bayescpt.design import candidates, cost_of, decision_values, next_runs
+        from bayescpt.design.select import DRAWS
+
+        asked, thin = file.question, found.thinned(DRAWS)
+        cost = cost_of(found.table)
+        offered = candidates(file.space, found.table, cost)
+        actions = ratios(asked.size, asked.tokens, list(grid_of_ratios(RATIOS)))
+        values = decision_values(thin, asked.domain, actions, asked.objective, asked.confidence)
+        ratio = actions["ratio"].to_numpy(float)
+        chosen = next_runs(
+            thin,
+            offered,
+            values,
+            budget,
+            lambda values: _acquisition(by, values, ratio),
+            count,
+            power,
+            under_way,
+            least_gain,
+        )
+        told = chosen.summary() | {
+            "candidates": len(offered),
+            "costs": cost.says(),
+            "objective": asked.objective.says(),
+        }
+        if path is not None:
+            if len(chosen.chosen):
+                write_runs(path, runs_file(chosen.chosen, file))
+                say.note(f"{len(chosen.chosen)} runs written to {path}")
+                if file.study is None:
+                    say.warn("the space names no study: the file has runs and nothing else that the trainer needs")
+            else:
+                say.note(f"nothing to run, so that {path} was not written")
+        say.result(told | also(found), lambda console: draw(told, console))
+
+
+def _refuse(message: str) -> None:
+    raise ValueError(message)
+
+
+def _acquisition(by: str, values: Any, ratio: Any) -> Acquisition:
+    from bayescpt.design import InformationGain, RegretReduction, VarianceReduction, deciding_ratio
+
+    if by == "information":
+        return InformationGain(deciding_ratio(values, ratio))
+    return RegretReduction(values) if by == "regret" else VarianceReduction(values)
+
+
+def draw(told: dict[str, Any], console: Console) -> None:
+    """The verdict first, then the runs, for a person."""
+    lines = [
+        f"{'Stop' if told['verdict'] == 'stop' else 'Run'}: {told['reason']}.",
+        f"  wanted: {told['objective']}; expected regret as of now {told['regret']:.4f} nats",
+        *(
+            f"  {run['domain']} at ratio {run['ratio']:.3f}, {short(run['size'])} parameters, {short(run['tokens'])} "
+            f"tokens, seed {run['seed']}: {run['cost']:.3g} FLOPs, lowers the regret by {run['regret_fall']:.4f}"
+            for run in told["runs"]
+        ),
+        f"  {told['candidates']} candidates; costs {told['costs']}",
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True)

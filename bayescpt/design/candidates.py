@@ -1,0 +1,122 @@
+"""Proxy runs that may be trained next, each with its cost: a table of candidates from a space of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from bayescpt.ask.losses import check_setting
+from bayescpt.data.table import Table
+from bayescpt.decide.space import checked_ratios
+from bayescpt.design.cost import Cost, cost_of
+
+COLUMNS = ("domain", "size", "ratio", "tokens", "seed", "start", "cost")
+SAME, SAME_RATIO = 1e-3, 0.01
+"""Relative difference of sizes and lengths, and difference of ratios, up to which two are one: realised ones differ."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may be trained: every combination of these.
+
+    Args:
+        domains: names; one that the table does not have is a new one.
+        sizes: non-embedding parameters of the bases at hand.
+        ratios: shares of the domain.
+        tokens: lengths of runs.
+        seeds: of runs; a setting that has been run with a seed of these is not offered with it again.
+        continue_runs: whether a run of the table at a candidate's domain, size and ratio may be continued, which costs
+            its further tokens only.
+
+    Raises ValueError naming everything that is wrong.
+    """
+
+    domains: Sequence[str]
+    sizes: Sequence[float]
+    ratios: Sequence[float]
+    tokens: Sequence[float]
+    seeds: Sequence[int] = field(default=(0,))
+    continue_runs: bool = False
+
+    def __post_init__(self) -> None:
+        faults = [f"{name}: expected at least one" for name in self._axes if not len(getattr(self, name))]
+        faults += [f"domains: expected names, got {one!r}" for one in self.domains if not _is_name(one)]
+        faults += [
+            f"seeds: expected whole numbers of at least 0, got {one!r}" for one in self.seeds if not _is_seed(one)
+        ]
+        for name in ("sizes", "tokens"):
+            for value in getattr(self, name):
+                try:
+                    check_setting(value, value)
+                except (TypeError, ValueError):
+                    faults.append(f"{name}: expected positive numbers, got {value!r}")
+        if len(self.ratios):
+            try:
+                checked_ratios(self.ratios)
+            except (TypeError, ValueError):
+                faults.append(f"ratios: expected shares within [0, 1], got {list(self.ratios)!r}")
+        faults += [
+            f"{name}: {', '.join(sorted(twice))} stands twice"
+            for name in self._axes
+            if (twice := {str(v) for v in getattr(self, name) if list(getattr(self, name)).count(v) > 1})
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    @property
+    def _axes(self) -> tuple[str, ...]:
+        return "domains", "sizes", "ratios", "tokens", "seeds"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataFrame:
+    """Every run of ``space`` that the table does not have, one row each, with its cost in FLOPs.
+
+    ``start`` is the number of tokens that a run of the table has already, where it is continued; else 0. A setting that
+    was run as long or longer is left out where its seed is known, or no seed is told and the space has one only.
+
+    Raises ValueError where nothing is left.
+    """
+    cost = cost_of(table) if cost is None else cost
+    axes = (space.domains, space.sizes, space.ratios, space.tokens, space.seeds)
+    grid = pd.MultiIndex.from_product(axes, names=COLUMNS[:5]).to_frame(index=False)
+    grid = grid.astype({"size": float, "ratio": float, "tokens": float})
+    reached = _reached(grid, _runs(table), len(space.seeds) > 1)
+    left = grid[reached < grid["tokens"] * (1 - SAME)].copy()
+    if left.empty:
+        raise ValueError(
+            "the space has no run that the table does not have already: add sizes, ratios, tokens or seeds"
+        )
+    left["start"] = reached[left.index] if space.continue_runs else 0.0
+    size, tokens = left["size"].to_numpy(), (left["tokens"] - left["start"]).to_numpy()
+    return left.assign(cost=cost.flops(size, tokens))[list(COLUMNS)].reset_index(drop=True)
+
+
+def _runs(table: Table) -> pd.DataFrame:
+    """Runs of the table: where they stand and how long they are."""
+    columns = {"run": table.run, "size": table.size, "ratio": table.ratio, "tokens": table.tokens}
+    frame = pd.DataFrame(columns | {"domain": np.array(table.domains)[table.domain]})
+    frame["seed"] = -1 if table.seed is None else table.seed
+    return frame.loc[frame.groupby("run")["tokens"].idxmax()]
+
+
+def _reached(grid: pd.DataFrame, runs: pd.DataFrame, several: bool) -> np.ndarray:
+    """Tokens of the longest run of the table at every setting; 0 where there is none."""
+    found = np.zeros(len(grid))
+    domain, size, ratio, seed = (grid[name].to_numpy() for name in ("domain", "size", "ratio", "seed"))
+    for run in runs.itertuples():
+        here = (domain == run.domain) & np.isclose(size, run.size, rtol=SAME) & (np.abs(ratio - run.ratio) < SAME_RATIO)
+        if several:
+            here &= seed == run.seed
+        found[here] = np.maximum(found[here], run.tokens)
+    return found

@@ -1,0 +1,59 @@
+"""What the next run is to serve: the value of every action by draw, and the number that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from bayescpt.decide.objective import Objective
+from bayescpt.decide.outcomes import outcomes
+from bayescpt.fit import Fit, Mixture
+
+
+def decision_values(
+    fit: Fit | Mixture,
+    domain: str,
+    actions: pd.DataFrame,
+    objective: Objective,
+    confidence: float,
+    base_loss: Mapping[str, float] | None = None,
+    stated: Mapping[str, Any] | None = None,
+) -> Float[np.ndarray, "action draw"]:
+    """V(a): what every action is worth by draw, such that argmax_a E[V(a)] is the plan.
+
+    Without a constraint V is the utility. Under a chance constraint with confidence c, an action that keeps its margin
+    is worth its utility U(a), and one that does not
+
+        V(a) = U(a*) - c / (1 - c) |U(a) - U(a*)|,
+
+    with a* the best of that draw that keeps it: where more domain data always mean more utility and less margin, the
+    action of largest E[V] is the largest that keeps its margin with probability c, the quantile that decide/plan.py
+    takes; and a constraint that is broken costs in proportion to how far. Where no action of a draw keeps its margin,
+    the one that comes closest stands for a*.
+    """
+    outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=objective.needs_base)
+    utility, margin = objective.utility(outcome), objective.margin(outcome)
+    return values_of(utility, margin, confidence)
+
+
+def values_of(
+    utility: Float[np.ndarray, "action draw"], margin: Float[np.ndarray, "action draw"] | None, confidence: float
+) -> Float[np.ndarray, "action draw"]:
+    """V by action and draw, see :func:`decision_values`."""
+    if margin is None:
+        return utility
+    kept = margin >= 0
+    closest = np.take_along_axis(utility, margin.argmax(axis=0)[None], axis=0)[0]
+    best = np.where(kept.any(axis=0), np.where(kept, utility, -np.inf).max(axis=0), closest)
+    return np.where(kept, utility, best - confidence / (1 - confidence) * np.abs(utility - best))
+
+
+def deciding_ratio(
+    values: Float[np.ndarray, "action draw"], ratio: Float[np.ndarray, " action"]
+) -> Float[np.ndarray, " draw"]:
+    """The ratio of the action that each draw would take."""
+    return ratio[values.argmax(axis=0)]

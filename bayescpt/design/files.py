@@ -1,0 +1,218 @@
+"""SPACE.yaml, what may be run and for which decision; and RUNS.yaml, which the trainer takes as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from bayescpt.data.files import atomic_path
+from bayescpt.decide.objective import ForgettingBudget, Objective, WeightedLoss
+from bayescpt.design.candidates import Space
+
+KEYS = ("decision", "domains", "sizes", "ratios", "tokens", "seeds", "continue_runs", "study")
+DECISION = ("domain", "size", "tokens", "max_forgetting", "relative", "weights", "confidence")
+REPLACED = ("runs", "grid", "branches")
+"""Parts of a study that the runs proposed take the place of."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """The decision that the next runs are to serve.
+
+    Args:
+        domain, size, tokens: of the final run.
+        objective: what is wanted of it.
+        confidence: with which its constraint is to hold.
+    """
+
+    domain: str
+    size: float
+    tokens: float
+    objective: Objective
+    confidence: float = 0.9
+
+
+@dataclass(frozen=True)
+class SpaceFile:
+    """What a SPACE.yaml says.
+
+    Args:
+        space: what may be run.
+        question: what for.
+        names: the trainer's name of the base of each size, where it has one.
+        study: content of the study that runs are added to, without its own; None where none is named.
+    """
+
+    space: Space
+    question: Question
+    names: Mapping[float, Any]
+    study: dict[str, Any] | None = field(default=None, repr=False)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file. Raises ValueError where there is none, or it is no YAML."""
+    try:
+        return yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}): expected a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: is no YAML: {error}") from error
+
+
+def read_space(path: Path) -> SpaceFile:
+    """Read a SPACE.yaml. Raises ValueError naming everything that is wrong with it."""
+    content = read_yaml(path)
+    faults: list[str] = []
+    top = _mapping("the file", content, KEYS, faults)
+    missing = [name for name in ("decision", "domains", "sizes", "ratios", "tokens") if name not in top]
+    if missing:
+        faults.append(f"missing {', '.join(missing)}")
+    question = _question(top["decision"], faults) if "decision" in top else None
+    names = _names(top.get("sizes", []), faults)
+    axes = {name: _list(name, top.get(name, []), faults) for name in ("domains", "ratios", "tokens")}
+    seeds = _list("seeds", top.get("seeds", [0]), faults)
+    go_on = top.get("continue_runs", False)
+    if not isinstance(go_on, bool):
+        faults.append(f"continue_runs: expected true or false, got {go_on!r}")
+    space = None
+    if not missing:
+        numbers = {name: [_number(value) for value in axes[name]] for name in ("ratios", "tokens")}
+        try:
+            space = Space(axes["domains"], list(names), **numbers, seeds=seeds, continue_runs=go_on is True)
+        except ValueError as error:
+            faults.append(str(error))
+    study = None
+    if "study" in top:
+        try:
+            study = _study(path.parent / str(top["study"]))
+        except ValueError as error:
+            faults.append(f"study: {error}")
+    if faults:
+        raise ValueError(f"{path}: " + "; ".join(faults))
+    assert space is not None
+    assert question is not None
+    return SpaceFile(space, question, names, study)
+
+
+def _mapping(where: str, value: Any, known: tuple[str, ...], faults: list[str]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        faults.append(f"{where}: expected keys and values, got {value!r}")
+        return {}
+    faults += [f"{where}: unknown key {key!r}; known are {', '.join(known)}" for key in value if key not in known]
+    return {str(key): item for key, item in value.items() if key in known}
+
+
+def _list(where: str, value: Any, faults: list[str]) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    faults.append(f"{where}: expected a list, got {value!r}")
+    return []
+
+
+def _number(value: Any) -> Any:
+    """``1e6``, which YAML takes for text, as the number that was meant."""
+    try:
+        return float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else value
+    except ValueError:
+        return value
+
+
+def _names(value: Any, faults: list[str]) -> dict[float, Any]:
+    """Sizes, each with the trainer's name of its base where the file is a mapping from names to sizes."""
+    pairs = [(size, name) for name, size in value.items()] if isinstance(value, dict) else None
+    if pairs is None:
+        pairs = [(size, None) for size in _list("sizes", value, faults)]
+    found: dict[float, Any] = {}
+    for size, name in pairs:
+        number = _number(size)
+        if not isinstance(number, float):
+            faults.append(f"sizes: expected numbers of parameters, got {size!r}")
+        elif number in found:
+            faults.append(f"sizes: {number:g} stands twice")
+        else:
+            found[number] = name
+    return found
+
+
+def _question(value: Any, faults: list[str]) -> Question | None:
+    before = len(faults)
+    entry = _mapping("decision", value, DECISION, faults)
+    missing = [name for name in ("domain", "size", "tokens") if name not in entry]
+    if missing:
+        faults.append(f"decision: missing {', '.join(missing)}")
+    if ("max_forgetting" in entry) == ("weights" in entry):
+        faults.append("decision: expected either max_forgetting or weights")
+    size, tokens = (_number(entry.get(name, 1.0)) for name in ("size", "tokens"))
+    confidence = _number(entry.get("confidence", 0.9))
+    for name, number in (("size", size), ("tokens", tokens)):
+        if not (isinstance(number, float) and 0 < number < float("inf")):
+            faults.append(f"decision.{name}: expected a positive number, got {number!r}")
+    if not (isinstance(confidence, float) and 0 < confidence < 1):
+        faults.append(f"decision.confidence: expected a number between 0 and 1, got {confidence!r}")
+    objective: Objective | None = None
+    try:
+        if "weights" in entry:
+            objective = WeightedLoss(*(_number(one) for one in _list("decision.weights", entry["weights"], faults)))
+        elif "max_forgetting" in entry:
+            objective = ForgettingBudget(_number(entry["max_forgetting"]), bool(entry.get("relative", False)))
+    except (TypeError, ValueError) as error:
+        faults.append(f"decision: {error}")
+    if len(faults) > before or objective is None:
+        return None
+    return Question(str(entry["domain"]), size, tokens, objective, confidence)
+
+
+def _study(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a study of the trainer, keys and values, got {type(content).__name__}")
+    return {str(key): value for key, value in content.items() if key not in REPLACED}
+
+
+def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
+    """Runs that are under way, from a RUNS.yaml that was proposed before.
+
+    Args:
+        names: the trainer's name of the base of each size.
+
+    Raises ValueError where the file has no such runs, or one of another base.
+    """
+    content = read_yaml(path)
+    runs = content.get("runs") if isinstance(content, dict) else None
+    if not isinstance(runs, list):
+        raise ValueError(f"{path}: expected runs, as `bayescpt next` writes them")
+    sizes = {name: size for size, name in names.items() if name is not None} | {size: size for size in names}
+    rows, faults = [], []
+    for i, run in enumerate(runs):
+        wanted = ("size", "domain", "ratio", "tokens")
+        if not isinstance(run, dict) or any(name not in run for name in wanted):
+            faults.append(f"runs[{i}]: expected {', '.join(wanted)}")
+        elif run["size"] not in sizes:
+            faults.append(f"runs[{i}]: no size {run['size']!r} in the space; there are {list(sizes)}")
+        else:
+            row = {name: _number(run[name]) for name in ("ratio", "tokens")} | {"seed": run.get("seed", 0)}
+            rows.append({"domain": str(run["domain"]), "size": sizes[run["size"]], **row})
+    if faults:
+        raise ValueError(f"{path}: " + "; ".join(faults))
+    return pd.DataFrame(rows, columns=["domain", "size", "ratio", "tokens", "seed"])
+
+
+def runs_file(chosen: pd.DataFrame, file: SpaceFile) -> dict[str, Any]:
+    """The content of a RUNS.yaml: the study of the space with the chosen runs in place of its own."""
+    runs = []
+    for row in chosen.to_dict("records"):
+        name = file.names[row["size"]]
+        run = {"size": int(row["size"]) if name is None else name, "domain": row["domain"], "ratio": row["ratio"]}
+        runs.append(run | {"tokens": int(row["tokens"]), "seed": int(row["seed"])})
+    return (file.study or {}) | {"runs": runs}
+
+
+def write_runs(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a RUNS.yaml, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True), "utf-8")

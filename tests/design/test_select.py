@@ -1,0 +1,111 @@
+"""The next runs: greedy, within budget, aware of what is pending, and ready to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayescpt.decide import ForgettingBudget, ratios
+from bayescpt.design import Space, VarianceReduction, candidates, decision_values, next_runs
+from bayescpt.design.observe import measured
+from bayescpt.fit import Fit, Mixture
+
+ACTIONS = ratios(1e7, 1e9, list(np.linspace(0, 1, 33)))
+
+
+@pytest.fixture(scope="module")
+def quiet(ramp: Fit, altered: Callable[..., Fit]) -> Fit:
+    return altered(ramp, noise_sd=1e-3, run_sd=1e-3)
+
+
+@pytest.fixture(scope="module")
+def offered(quiet: Fit) -> pd.DataFrame:
+    space = Space(["code", "law"], [1e7, 4e7], [0.2, 0.3, 0.7], [1e9, 2e9], seeds=[0, 1])
+    return candidates(space, quiet.table)
+
+
+@pytest.fixture(scope="module")
+def values(quiet: Fit) -> np.ndarray:
+    budget = ForgettingBudget(0.3 * float(np.median(quiet.draws("code").theta["a"][0])))
+    return decision_values(quiet, "code", ACTIONS, budget, 0.8)
+
+
+def test_a_run_of_the_domain_teaches_the_slope_and_regret_falls(
+    quiet: Fit, offered: pd.DataFrame, values: np.ndarray
+) -> None:
+    """Under the ramp one quiet run at any positive ratio tells a of its domain, and less of another's population."""
+    found = next_runs(quiet, offered, values, budget=1e30, count=2)
+    assert found.verdict == "run"
+    first = found.chosen.iloc[0]
+    assert first["domain"] == "code"
+    assert 0 < first["regret_fall"] <= found.regret * 1.2
+    assert found.chosen.iloc[1]["regret_fall"] < 0.2 * first["regret_fall"]
+    own = found.candidates[found.candidates["domain"] == "code"]["gain"]
+    other = found.candidates[found.candidates["domain"] == "law"]["gain"]
+    assert own.min() > 1.2 * other.max() > 0
+
+
+def test_cost_counts_by_its_power(quiet: Fit, offered: pd.DataFrame, values: np.ndarray) -> None:
+    found = next_runs(quiet, offered, values, budget=1e30, power=1.0)
+    assert found.chosen.iloc[0]["cost"] == offered["cost"].min()
+    np.testing.assert_allclose(found.candidates["score"], found.candidates["gain"] / offered["cost"])
+
+
+def test_the_budget_is_kept(quiet: Fit, offered: pd.DataFrame, values: np.ndarray) -> None:
+    budget = 2.5 * offered["cost"].min()
+    found = next_runs(quiet, offered, values, budget=budget, count=10, least_gain=0.0)
+    assert 0 < found.chosen["cost"].sum() <= budget
+    assert "rest of the budget" in found.reason
+    with pytest.raises(ValueError, match="pays for no candidate: the cheapest costs"):
+        next_runs(quiet, offered, values, budget=1.0)
+
+
+def test_what_is_pending_counts(quiet: Fit, offered: pd.DataFrame, values: np.ndarray) -> None:
+    first = next_runs(quiet, offered, values, budget=1e30)
+    later = next_runs(quiet, offered, values, budget=1e30, pending=first.chosen, least_gain=0.0)
+    both = next_runs(quiet, offered, values, budget=1e30, count=2, least_gain=0.0)
+    assert later.chosen.iloc[0]["regret_fall"] < 0.2 * first.chosen.iloc[0]["regret_fall"]
+    assert later.chosen.iloc[0]["regret_fall"] == pytest.approx(both.chosen.iloc[1]["regret_fall"])
+
+
+def test_it_stops_where_nothing_is_worth_a_run(ramp: Fit, offered: pd.DataFrame, altered: Callable[..., Fit]) -> None:
+    known = altered(ramp, coordinates=0.3)
+    values = decision_values(known, "code", ACTIONS, ForgettingBudget(0.1), 0.8)
+    found = next_runs(known, offered, values, budget=1e30)
+    assert found.verdict == "stop"
+    assert found.chosen.empty
+    assert "is expected to lower the regret" in found.reason
+    assert found.regret == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_batch_never_holds_one_run_at_two_lengths(quiet: Fit, offered: pd.DataFrame, values: np.ndarray) -> None:
+    found = next_runs(quiet, offered, values, budget=1e30, count=8, least_gain=0.0, acquisition=VarianceReduction)
+    assert len(found.chosen) == 8
+    assert not found.chosen.duplicated(["domain", "size", "ratio", "seed"]).any()
+
+
+def test_a_run_is_the_same_run_wherever_it_is_asked_for(quiet: Fit, offered: pd.DataFrame) -> None:
+    whole = measured(quiet, offered)
+    part = measured(quiet, offered.iloc[[7, 3]])
+    np.testing.assert_allclose(part, whole[[7, 3]])
+    seeds = offered[(offered["seed"] == 0)].index[0], offered[(offered["seed"] == 1)].index[0]
+    assert (whole[seeds[0]] != whole[seeds[1]]).any()
+
+
+def test_a_mixture_measures_what_its_members_expect(ramp: Fit, level: Fit, offered: pd.DataFrame) -> None:
+    both = Mixture({"ramp": ramp, "level": level}, {"ramp": 0.5, "level": 0.5})
+    assert measured(both, offered).shape == (len(offered), 2, both.size)
+    thinned = both.thinned(20)
+    assert thinned.size == 20
+    assert measured(thinned, offered).shape[-1] == 20
+
+
+@pytest.mark.parametrize("bad", [{"budget": -1.0}, {"budget": np.nan}, {"count": 0}, {"power": -1.0}])
+def test_impossible_settings_are_refused(
+    quiet: Fit, offered: pd.DataFrame, values: np.ndarray, bad: dict[str, float]
+) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        next_runs(quiet, offered, values, **({"budget": 1e30} | bad))  # type: ignore[arg-type]
