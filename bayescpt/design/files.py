@@ -79,6 +79,10 @@ def read_space(path: Path) -> SpaceFile:
     go_on = top.get("continue_runs", False)
     if not isinstance(go_on, bool):
         faults.append(f"continue_runs: expected true or false, got {go_on!r}")
+    if go_on is True and "study" in top:
+        faults.append(
+            "continue_runs: the trainer starts every run of its file at the base; leave out the study, or this"
+        )
     space = None
     if not missing:
         numbers = {name: [_number(value) for value in axes[name]] for name in ("ratios", "tokens")}
@@ -203,12 +207,16 @@ def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
 
 
 def runs_file(chosen: pd.DataFrame, file: SpaceFile) -> dict[str, Any]:
-    """The content of a RUNS.yaml: the study of the space with the chosen runs in place of its own."""
+    """The content of a RUNS.yaml: the study of the space with the chosen runs in place of its own.
+
+    A run that is continued has the tokens that it starts from as ``start``.
+    """
     runs = []
     for row in chosen.to_dict("records"):
         name = file.names[row["size"]]
         run = {"size": int(row["size"]) if name is None else name, "domain": row["domain"], "ratio": row["ratio"]}
-        runs.append(run | {"tokens": int(row["tokens"]), "seed": int(row["seed"])})
+        further = {"start": int(row["start"])} if row["start"] else {}
+        runs.append(run | {"tokens": int(row["tokens"]), "seed": int(row["seed"])} | further)
     return (file.study or {}) | {"runs": runs}
 
 

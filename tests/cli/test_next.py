@@ -1,4 +1,4 @@
-"""``bayescpt next``: runs that are worth it, as text, JSON and a file; a stop with its reason; nonsense of all kinds."""
+"""``bayescpt next``: runs worth their cost as text, JSON and a file; a stop with its reason; nonsense of all kinds."""
 
 from __future__ import annotations
 

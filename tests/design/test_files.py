@@ -32,7 +32,7 @@ STUDY: dict[str, Any] = {
     "run": TRAINING,
     "grid": {"sizes": [32], "domains": ["code"], "ratios": [0.1, 0.9]},
 }
-CHOSEN = pd.DataFrame([{"domain": "code", "size": 12345.0, "ratio": 0.2, "tokens": 1280.0, "seed": 3, "cost": 1.0}])
+CHOSEN = pd.DataFrame([{"domain": "code", "size": 12345.0, "ratio": 0.2, "tokens": 1280.0, "seed": 3, "start": 0.0}])
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_trainer_reads_what_is_proposed(space: Path) -> None:
     (run,) = read_study(out).runs
     assert (run.base.key, run.domain, run.ratio, run.training.tokens, run.seed) == (32, "code", 0.2, 1280, 3)
     again = read_pending(out, file.names)
-    pd.testing.assert_frame_equal(again, CHOSEN.drop(columns="cost"), check_dtype=False)
+    pd.testing.assert_frame_equal(again, CHOSEN.drop(columns="start"), check_dtype=False)
 
 
 def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
@@ -70,6 +70,8 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
     assert runs_file(CHOSEN, file) == {
         "runs": [{"size": 12345, "domain": "code", "ratio": 0.2, "tokens": 1280, "seed": 3}]
     }
+    (further,) = runs_file(CHOSEN.assign(start=640.0), file)["runs"]
+    assert further["start"] == 640
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,7 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
         ({"ratios": [3]}, "ratios: expected shares"),
         ({"colour": 1}, "unknown key 'colour'"),
         ({"continue_runs": "maybe"}, "continue_runs: expected true or false"),
+        ({"continue_runs": True}, "the trainer starts every run"),
         ({"study": "nowhere.yaml"}, "study: .*cannot be read"),
     ],
 )
