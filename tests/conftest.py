@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,15 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+
+# Most of the time of these tests is compilation, of few programs again and again: processes share what they compiled,
+# also with a later run. A size makes JAX lock the folder.
+for name, value in {
+    "JAX_COMPILATION_CACHE_DIR": str(Path(__file__).parents[1] / ".pytest_cache" / "jax"),
+    "JAX_COMPILATION_CACHE_MAX_SIZE": str(4_000_000_000),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+}.items():
+    os.environ.setdefault(name, value)
 
 # before anything imports these packages
 install_import_hook(["bayescpt.laws", "bayescpt.model", "bayescpt.fit"], "beartype.beartype")
