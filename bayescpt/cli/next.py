@@ -62,17 +62,22 @@ def next_(
         from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
 
         file = gather(read_space, Path(space))
+        if path is not None and file is not None and file.study_path is not None:
+            gather(check_output, out, [str(file.study_path)])
         under_way = None
         if pending is not None and file is not None:
             under_way = gather(read_pending, Path(pending), file.names)
         found = gather(load, fit, accept, say)
         gather.done()
+        from bayescpt.ask.horizon import horizon, warnings
         from bayescpt.decide import ratios
         from bayescpt.decide.space import grid_of_ratios
         from bayescpt.design import candidates, cost_of, decision_values, next_runs
         from bayescpt.design.select import DRAWS
 
         asked, thin = file.question, found.thinned(DRAWS)
+        for line in warnings([horizon(found.table, asked.domain, asked.size, asked.tokens)]):
+            say.warn(line)
         cost = cost_of(found.table)
         offered = candidates(file.space, found.table, cost)
         actions = ratios(asked.size, asked.tokens, list(grid_of_ratios(RATIOS)))
@@ -98,6 +103,8 @@ def next_(
             if len(chosen.chosen):
                 write_runs(path, runs_file(chosen.chosen, file))
                 say.note(f"{len(chosen.chosen)} runs written to {path}")
+                if file.study_path is not None and path.parent.resolve() != file.study_path.parent.resolve():
+                    say.warn(f"paths in it are relative to {file.study_path.parent}: the trainer reads it there")
                 if file.study is None:
                     say.warn("the space names no study: the file has runs and nothing else that the trainer needs")
             else:

@@ -28,6 +28,8 @@ from bayescpt.cli.options import weights as weights_of
 from bayescpt.cli.predict import also
 from bayescpt.cli.session import Gather, Session, session
 
+BELOW_ZERO = 0.01
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -156,6 +158,11 @@ def _tell(
     place = horizon(found.table, domain, chosen.action["size"], chosen.action["tokens"])
     for line in warnings([place]):
         say.warn(line)
+    if chosen.action["tokens"] < found.table.tokens.min():
+        first = short(found.table.tokens.min())
+        say.warn(f"the run ends before the table's first checkpoint ({first} tokens): no row is near")
+    if chosen.p_below_zero > BELOW_ZERO:
+        say.warn(f"{chosen.p_below_zero:.0%} of the draws have a loss below zero: too far from the rows to be believed")
     told = chosen.summary() | {"trust": trust(place)} | place.fields() | also(found) | {"method": found.method}
     if path is not None:
         write_frame(chosen.actions, path)
@@ -181,7 +188,8 @@ def decision(told: dict[str, Any]) -> str:
         )
     held = f"; the budget holds with probability {action['p_allowed']:.2f}" if "rise" in action else ""
     if told["status"] == "flat":
-        return f"Ratios {low:.2f} to {high:.2f} at {run} are equally good as far as these rows can tell{held}."
+        sized = f"{short(action['size'])} parameters"
+        return f"Ratios {low:.2f} to {high:.2f} at {sized} are equally good as far as these rows can tell{held}."
     return f"Train {told['domain']} at ratio {action['ratio']:.3f}, {run}{held}."
 
 
@@ -199,6 +207,9 @@ def _reasons(told: dict[str, Any]) -> list[str]:
     low, high = told["equally_good"]["low"], told["equally_good"]["high"]
     if told["status"] == "chosen" and high > low:
         lines.append(f"  equally good as far as these rows can tell: ratios {low:.3f} to {high:.3f}")
+    small, large = told["equally_good"]["sizes"]
+    if large > small:
+        lines.append(f"  sizes among the equally good: {short(small)} to {short(large)} parameters")
     rival = told["runner_up"]
     if rival is not None:
         lines.append(

@@ -3,8 +3,8 @@
     a* = argmax_a E[U(a)]  subject to  P(M(a) >= 0) >= confidence
 
 with U the utility and M the margin of the objective, over posterior draws. It is not the mean of the draws' optima,
-which no draw may want. Regret of a draw is what the best action of that draw that keeps the margin there would bring
-more; it can be negative where a* breaks the margin in that draw.
+which no draw may want. Regret of a draw is the utility that the best action of that draw among those that keep the
+margin there would bring more, and 0 where a* breaks the margin and has more; how often that is stands beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.stats import norm
 from bayescpt.decide.objective import Objective
 from bayescpt.decide.outcomes import outcomes
 from bayescpt.fit import Fit, Mixture
-from bayescpt.schema import GENERAL, TARGETS
+from bayescpt.schema import DOMAIN, GENERAL, TARGETS
 
 CONFIDENCE = 0.9
 CHOSEN, FLAT, NONE = "chosen", "flat", "none"
@@ -31,7 +31,9 @@ TELL = 0.1
 MANY = 0.5
 """Part of the allowed actions from which a plan is called flat."""
 APART = 0.05
-"""Difference in ratio from which an action at the same size and length is another one, not a neighbour."""
+"""Difference in ratio from which an action at a like size is another one, not a neighbour."""
+ALIKE = 1.25
+"""Factor up to which sizes are alike."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Plan:
         p_allowed_run: probability that one measured run keeps what is asked.
         optimism: by how much the expected utility is flattered by choosing and judging with the same draws: its
             difference to that of actions chosen by one half of the draws and judged by the other.
+        p_below_zero: part of the draws in which a loss of the action is not above zero, as none is: so far beyond the
+            rows that the odds mean little.
     """
 
     objective: Objective
@@ -62,6 +66,7 @@ class Plan:
     regret: Float[np.ndarray, " draw"]
     p_allowed_run: float
     optimism: float
+    p_below_zero: float
 
     @property
     def action(self) -> pd.Series:
@@ -70,10 +75,16 @@ class Plan:
 
     @property
     def tied_ratios(self) -> tuple[float, float]:
-        """Least and largest ratio of the actions of the same size that are equally good as far as rows can tell."""
-        same = self.actions["size"] == self.action["size"]
-        ratio = self.actions.loc[same & self.actions["tied"], "ratio"]
+        """Ends of the range of ratios around the action, at its size, that are equally good as far as rows can tell."""
+        block = _block(self.actions, self.best)
+        ratio = self.actions.loc[block, "ratio"]
         return float(ratio.min()), float(ratio.max())
+
+    @property
+    def tied_sizes(self) -> tuple[float, float]:
+        """Least and largest size among all actions that are equally good as far as rows can tell."""
+        size = self.actions.loc[self.actions["tied"], "size"]
+        return float(size.min()), float(size.max())
 
     def summary(self) -> dict[str, Any]:
         """Everything but the table, for a program."""
@@ -91,7 +102,8 @@ class Plan:
                 "q95": float(np.quantile(self.regret, 0.95)),
             },
             "optimism": self.optimism,
-            "equally_good": {"low": low, "high": high},
+            "equally_good": {"low": low, "high": high, "sizes": list(self.tied_sizes)},
+            "p_below_zero": self.p_below_zero,
             "runner_up": None if self.runner_up is None else _plain(self.actions.iloc[self.runner_up]),
         }
         return told
@@ -117,6 +129,8 @@ def plan(
     """
     if not 0 < confidence < 1:
         raise ValueError(f"expected a confidence between 0 and 1, got {confidence:g}")
+    if base_loss and actions["size"].nunique() > 1:
+        raise ValueError("a stated base loss is that of one size: state it for a plan at one size alone")
     outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=objective.needs_base)
     utility, margin = objective.utility(outcome), objective.margin(outcome)
     kept = np.ones(utility.shape, bool) if margin is None else margin >= 0
@@ -141,7 +155,8 @@ def plan(
     for name, values in told.items():
         low, high = np.quantile(values, [0.05, 0.95], axis=1)
         table = table.assign(**{name: values.mean(axis=1), f"{name}_q05": low, f"{name}_q95": high})
-    flat = allowed.sum() > 2 and tied.sum() >= MANY * allowed.sum()
+    here = allowed & (table["size"] == table["size"].iloc[best]).to_numpy()
+    flat = here.sum() > 2 and _block(table, best).sum() >= MANY * here.sum()
     status = NONE if not allowed.any() else FLAT if flat else CHOSEN
     return Plan(
         objective=objective,
@@ -154,7 +169,21 @@ def plan(
         regret=_regret(utility, margin, kept, best),
         p_allowed_run=_p_run(outcome[f"{GENERAL}_run"].values[best], None if margin is None else margin[best]),
         optimism=_optimism(utility, kept, confidence, best),
+        p_below_zero=float(np.mean(np.minimum(told[GENERAL][best], told[DOMAIN][best]) <= 0)),
     )
+
+
+def _block(table: pd.DataFrame, best: int) -> np.ndarray:
+    """The actions at the size of the best whose ratios are tied with it without a gap between."""
+    size, ratio, tied = table["size"].to_numpy(), table["ratio"].to_numpy(), table["tied"].to_numpy()
+    same = np.flatnonzero(size == size[best])
+    same = same[np.argsort(ratio[same], kind="stable")]
+    place, broken = int(np.flatnonzero(same == best)[0]), ~tied[same]
+    low = place - int(np.argmax(np.append(broken[:place][::-1], True)))
+    high = place + int(np.argmax(np.append(broken[place:], True)))
+    found = np.zeros(len(table), bool)
+    found[same[low:high]] = True
+    return found
 
 
 def _safest(p_allowed: Float[np.ndarray, " action"], margin: Float[np.ndarray, "action draw"] | None) -> int:
@@ -165,7 +194,9 @@ def _safest(p_allowed: Float[np.ndarray, " action"], margin: Float[np.ndarray, "
 
 def _runner_up(table: pd.DataFrame, best: int) -> int | None:
     chosen = table.iloc[best]
-    near = (table["size"] == chosen["size"]) & ((table["ratio"] - chosen["ratio"]).abs() < APART)
+    near = (np.log(table["size"] / chosen["size"]).abs() < np.log(ALIKE)) & (
+        (table["ratio"] - chosen["ratio"]).abs() < APART
+    )
     others = table[table["allowed"] & ~near]
     return None if others.empty else int(others["utility"].idxmax())
 
@@ -181,7 +212,7 @@ def _regret(
     if margin is not None:
         closest = np.take_along_axis(utility, margin.argmax(axis=0)[None], axis=0)[0]
         hindsight = np.where(kept.any(axis=0), hindsight, closest)
-    return hindsight - utility[best]
+    return np.maximum(hindsight - utility[best], 0.0)
 
 
 def _p_run(spread: Float[np.ndarray, " draw"], margin: Float[np.ndarray, " draw"] | None) -> float:

@@ -51,25 +51,25 @@ def under_compute(
     """Sizes and ratios that spend ``flops``: D = C / (6 N) (D-CPT's usage 3, and jointly with the ratio).
 
     Args:
-        sizes: those of the bases at hand. Without, 25 from the table's smallest to ten times its largest, of which
-            those stay whose run is at least as long as the table's first checkpoint.
+        sizes: those of the bases at hand; without, 25 from the table's smallest to ten times its largest. Those stay
+            whose run is at least as long as the table's first checkpoint.
     """
     if not (np.isfinite(flops) and flops > 0):
         raise ValueError(f"expected a positive number of FLOPs to spend, got {flops}")
     if sizes is None:
         offered = np.geomspace(table.size.min(), 10 * table.size.max(), SIZES)
-        long_enough = flops / (FLOPS_PER_TOKEN * offered) >= table.tokens.min()
-        if not long_enough.any():
-            least = FLOPS_PER_TOKEN * table.size.min() * table.tokens.min()
-            raise ValueError(
-                f"{flops:.3g} FLOPs do not pay for the table's shortest run at its smallest size ({least:.3g}): "
-                "spend more, or name sizes"
-            )
-        offered = offered[long_enough]
     else:
         offered = np.asarray(list(sizes), dtype=float)
         for one in offered:
             check_setting(one, flops)
+    long_enough = flops / (FLOPS_PER_TOKEN * offered) >= table.tokens.min()
+    if not long_enough.any():
+        least = FLOPS_PER_TOKEN * offered.min() * table.tokens.min()
+        raise ValueError(
+            f"{flops:.3g} FLOPs do not pay for a run as long as the table's first checkpoint at the smallest size "
+            f"({least:.3g}): spend more, or name smaller sizes"
+        )
+    offered = offered[long_enough]
     shares = grid_of_ratios(33) if ratio is None else checked_ratios(ratio)
     size, share = (axis.ravel() for axis in np.meshgrid(offered, shares, indexing="ij"))
     return _frame(size=size, tokens=flops / (FLOPS_PER_TOKEN * size), ratio=share)

@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm, rankdata
 
+MOST_NUMBERS = 0.2
+"""Measurements by draw up to which a regression on them says something."""
 LOOKED = 400
 """Possible measurements over which the best action after them is averaged."""
 
@@ -37,18 +39,24 @@ class Acquisition(ABC):
         """What is to be learnt of, by draw."""
 
     @abstractmethod
-    def gain(self, quantities: Quantities, seen: Seen) -> Float[np.ndarray, " candidate"]:
+    def gain(
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+    ) -> Float[np.ndarray, " candidate"]:
         """What every candidate is expected to bring; at least 0.
 
         Args:
             quantities: as :meth:`quantities`, given the runs that are pending.
             seen: possible measurements of every candidate, given the runs that are pending.
+            told: what these pending runs may say of the quantities: E[q | pending] - E[q], by draw.
         """
 
 
 @dataclass(frozen=True)
 class RegretReduction(Acquisition):
     """Expected fall of the expected regret: E[max_a E[V(a) | y]] - max_a E[V(a)] (knowledge gradient).
+
+    With runs pending, P: E[max_a E[V(a) | P, y]] - E[max_a E[V(a) | P]]. Values are taken relative to the best action
+    as of now, since a level that all actions share decides nothing and would hide what they differ by.
 
     Args:
         values: V by action and draw, nats per token (design/decision.py).
@@ -59,20 +67,26 @@ class RegretReduction(Acquisition):
     unit: ClassVar[str] = "nats/token"
 
     def quantities(self) -> Quantities:
-        return self.values
+        return self.values - self.values[int(self.values.mean(axis=1).argmax())]
 
-    def gain(self, quantities: Quantities, seen: Seen) -> Float[np.ndarray, " candidate"]:
-        mean = quantities.mean(axis=1)
-        best = mean.max()
+    def gain(
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+    ) -> Float[np.ndarray, " candidate"]:
+        mean = quantities.mean(axis=1, keepdims=True)
         scores, kept = _explained(quantities, seen)
         # a maximum over actions needs fewer draws than a covariance; centred again: nothing learnt is to gain nothing
         white = scores.white[..., :: max(1, scores.white.shape[-1] // LOOKED)]
         white = white - white.mean(axis=-1, keepdims=True)
+        known = np.zeros((len(mean), 1)) if told is None else told[:, :: max(1, told.shape[1] // LOOKED)]
+        known = mean + known - known.mean(axis=1, keepdims=True)
+        before = known.max(axis=0).mean()
+        # knowing all would bring no more than this
+        most = (quantities + (0.0 if told is None else told)).max(axis=0).mean() - before
         found = np.empty(len(seen))
         for i, (weights, keep) in enumerate(zip(scores.weights, kept, strict=True)):
-            after = mean[:, None] + (keep[:, None] * weights) @ white[i]
-            found[i] = after.max(axis=0).mean() - best
-        return np.maximum(found, 0.0)
+            after = known + (keep[:, None] * weights) @ white[i]
+            found[i] = after.max(axis=0).mean() - before
+        return np.clip(found, 0.0, max(most, 0.0))
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,9 @@ class InformationGain(Acquisition):
         ranks = rankdata(self.value)
         return norm.ppf((ranks - 0.5) / len(ranks))[None]
 
-    def gain(self, quantities: Quantities, seen: Seen) -> Float[np.ndarray, " candidate"]:
+    def gain(
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+    ) -> Float[np.ndarray, " candidate"]:
         return -0.5 * np.log1p(-np.minimum(explained_share(quantities, seen)[:, 0], 1 - 1e-9))
 
 
@@ -102,7 +118,7 @@ class VarianceReduction(Acquisition):
     """Expected fall of the summed variance of predictions: of what a V-optimal design makes small.
 
     Args:
-        predictions: by place and draw, nats per token.
+        predictions: by place and draw, nats per token: losses, or the values of actions.
     """
 
     predictions: Float[np.ndarray, "place draw"]
@@ -112,7 +128,9 @@ class VarianceReduction(Acquisition):
     def quantities(self) -> Quantities:
         return self.predictions
 
-    def gain(self, quantities: Quantities, seen: Seen) -> Float[np.ndarray, " candidate"]:
+    def gain(
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+    ) -> Float[np.ndarray, " candidate"]:
         return explained_share(quantities, seen) @ quantities.var(axis=1)
 
 
@@ -130,6 +148,7 @@ class _Scores:
 def _explained(quantities: Quantities, seen: Seen) -> tuple[_Scores, Float[np.ndarray, "candidate quantity"]]:
     """Regression of quantities on the measurements of every candidate, and by how much chance shrinks it."""
     draws = seen.shape[-1]
+    _enough(seen.shape[1], draws)
     white = whitened(seen)
     away = quantities - quantities.mean(axis=1, keepdims=True)
     weights = np.einsum("qs,cks->cqk", away, white, optimize=True) / draws
@@ -166,7 +185,22 @@ def given(
     """
     if not len(pending):
         return values
+    draws = values.shape[-1]
+    _enough(len(pending), draws)
     white = whitened(pending[None])[0]
-    mean = values.mean(axis=-1, keepdims=True)
-    weights = np.einsum("...s,ks->...k", values - mean, white, optimize=True) / values.shape[-1]
-    return values - np.einsum("...k,ks->...s", weights, white, optimize=True)
+    away = values - values.mean(axis=-1, keepdims=True)
+    weights = np.einsum("...s,ks->...k", away, white, optimize=True) / draws
+    variance = np.maximum((away**2).mean(axis=-1), 1e-300)
+    share = np.minimum((weights**2).sum(axis=-1) / variance, 1.0)
+    chance = len(pending) / draws
+    keep = np.sqrt(np.maximum(share - chance, 0.0) / (1 - chance) / np.maximum(share, 1e-300))
+    return values - np.einsum("...k,ks->...s", keep[..., None] * weights, white, optimize=True)
+
+
+def _enough(numbers: int, draws: int) -> None:
+    """Raise ValueError where chance alone would explain too much."""
+    if numbers > draws * MOST_NUMBERS:
+        raise ValueError(
+            f"{numbers} measurements and pending ones are too many for {draws} draws: chance would explain "
+            f"{numbers / draws:.0%} of everything. Fit with more draws, or name fewer runs"
+        )

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from bayescpt.ask.losses import check_setting
 from bayescpt.data.table import Table
-from bayescpt.decide.space import checked_ratios
 from bayescpt.design.cost import Cost, cost_of
 
 COLUMNS = ("domain", "size", "ratio", "tokens", "seed", "start", "cost")
+MOST = 1e18
+"""Parameters and tokens that nobody will ask for."""
 SAME, SAME_RATIO = 1e-3, 0.01
 """Relative difference of sizes and lengths, and difference of ratios, up to which two are one: realised ones differ."""
 
@@ -49,15 +49,13 @@ class Space:
         ]
         for name in ("sizes", "tokens"):
             for value in getattr(self, name):
-                try:
-                    check_setting(value, value)
-                except (TypeError, ValueError):
-                    faults.append(f"{name}: expected positive numbers, got {value!r}")
-        if len(self.ratios):
-            try:
-                checked_ratios(self.ratios)
-            except (TypeError, ValueError):
-                faults.append(f"ratios: expected shares within [0, 1], got {list(self.ratios)!r}")
+                if not (is_number(value) and 1 <= value <= MOST):
+                    faults.append(f"{name}: expected numbers from 1 to {MOST:g}, got {value!r}")
+        faults += [
+            f"ratios: expected shares within [0, 1], got {one!r}"
+            for one in self.ratios
+            if not (is_number(one) and 0 <= one <= 1)
+        ]
         faults += [
             f"{name}: {', '.join(sorted(twice))} stands twice"
             for name in self._axes
@@ -75,6 +73,11 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def is_number(value: object) -> bool:
+    """Whether this is a finite number, and not true or false."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
 def _is_seed(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -83,7 +86,7 @@ def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataF
     """Every run of ``space`` that the table does not have, one row each, with its cost in FLOPs.
 
     ``start`` is the number of tokens that a run of the table has already, where it is continued; else 0. A setting that
-    was run as long or longer is left out where its seed is known, or no seed is told and the space has one only.
+    was run as long or longer is left out; where the table knows seeds, with its seed.
 
     Raises ValueError where nothing is left.
     """
@@ -91,7 +94,7 @@ def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataF
     axes = (space.domains, space.sizes, space.ratios, space.tokens, space.seeds)
     grid = pd.MultiIndex.from_product(axes, names=COLUMNS[:5]).to_frame(index=False)
     grid = grid.astype({"size": float, "ratio": float, "tokens": float})
-    reached = _reached(grid, _runs(table), len(space.seeds) > 1)
+    reached = reached_by(grid, table)
     left = grid[reached < grid["tokens"] * (1 - SAME)].copy()
     if left.empty:
         raise ValueError(
@@ -110,13 +113,14 @@ def _runs(table: Table) -> pd.DataFrame:
     return frame.loc[frame.groupby("run")["tokens"].idxmax()]
 
 
-def _reached(grid: pd.DataFrame, runs: pd.DataFrame, several: bool) -> np.ndarray:
-    """Tokens of the longest run of the table at every setting; 0 where there is none."""
+def reached_by(grid: pd.DataFrame, table: Table) -> np.ndarray:
+    """Tokens of the longest run of the table at every setting (domain, size, ratio, seed); 0 where there is none."""
+    runs, seeded = _runs(table), table.seed is not None
     found = np.zeros(len(grid))
     domain, size, ratio, seed = (grid[name].to_numpy() for name in ("domain", "size", "ratio", "seed"))
     for run in runs.itertuples():
         here = (domain == run.domain) & np.isclose(size, run.size, rtol=SAME) & (np.abs(ratio - run.ratio) < SAME_RATIO)
-        if several:
+        if seeded:
             here &= seed == run.seed
         found[here] = np.maximum(found[here], run.tokens)
     return found

@@ -16,7 +16,7 @@ LEAST_RUNS = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """FLOPs of a run: exp(intercept + slope ln N) N D.
+    """FLOPs of a run: max(exp(intercept + slope ln N), 6) N D.
 
     Small models spend more than 6 FLOPs a parameter and token, because head and embedding count too; that share falls
     with the size.
@@ -32,7 +32,8 @@ class Cost:
 
     def flops(self, size: Float[np.ndarray, "*runs"], tokens: Float[np.ndarray, "*runs"]) -> Float[np.ndarray, "*runs"]:
         """FLOPs of runs of these sizes and lengths."""
-        return np.exp(self.intercept + self.slope * np.log(size)) * size * tokens
+        each = np.exp(self.intercept + self.slope * np.log(size))
+        return np.maximum(each, FLOPS_PER_TOKEN) * size * tokens
 
     def says(self) -> str:
         """In words, where the numbers come from."""

@@ -12,10 +12,10 @@ import yaml
 
 from bayescpt.data.files import atomic_path
 from bayescpt.decide.objective import ForgettingBudget, Objective, WeightedLoss
-from bayescpt.design.candidates import Space
+from bayescpt.design.candidates import MOST, Space, is_number
 
 KEYS = ("decision", "domains", "sizes", "ratios", "tokens", "seeds", "continue_runs", "study")
-DECISION = ("domain", "size", "tokens", "max_forgetting", "relative", "weights", "confidence")
+DECISION = ("domain", "size", "tokens", "max_forgetting", "weights", "confidence")
 REPLACED = ("runs", "grid", "branches")
 """Parts of a study that the runs proposed take the place of."""
 
@@ -45,13 +45,16 @@ class SpaceFile:
         space: what may be run.
         question: what for.
         names: the trainer's name of the base of each size, where it has one.
-        study: content of the study that runs are added to, without its own; None where none is named.
+        study: content of the study that runs are added to, without its own; None where none is named. Paths in it are
+            relative to the folder that its file is in, and so should be the file that it is written to.
+        study_path: its file.
     """
 
     space: Space
     question: Question
     names: Mapping[float, Any]
     study: dict[str, Any] | None = field(default=None, repr=False)
+    study_path: Path | None = None
 
 
 def read_yaml(path: Path) -> Any:
@@ -94,13 +97,14 @@ def read_space(path: Path) -> SpaceFile:
     if "study" in top:
         try:
             study = _study(path.parent / str(top["study"]))
+            faults += _unknown(study, names, axes["domains"])
         except ValueError as error:
             faults.append(f"study: {error}")
     if faults:
         raise ValueError(f"{path}: " + "; ".join(faults))
     assert space is not None
     assert question is not None
-    return SpaceFile(space, question, names, study)
+    return SpaceFile(space, question, names, study, path.parent / str(top["study"]) if study is not None else None)
 
 
 def _mapping(where: str, value: Any, known: tuple[str, ...], faults: list[str]) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def _names(value: Any, faults: list[str]) -> dict[float, Any]:
     found: dict[float, Any] = {}
     for size, name in pairs:
         number = _number(size)
-        if not isinstance(number, float):
+        if not isinstance(number, float) or isinstance(name, float | list | dict):
             faults.append(f"sizes: expected numbers of parameters, got {size!r}")
         elif number in found:
             faults.append(f"sizes: {number:g} stands twice")
@@ -154,21 +158,46 @@ def _question(value: Any, faults: list[str]) -> Question | None:
     size, tokens = (_number(entry.get(name, 1.0)) for name in ("size", "tokens"))
     confidence = _number(entry.get("confidence", 0.9))
     for name, number in (("size", size), ("tokens", tokens)):
-        if not (isinstance(number, float) and 0 < number < float("inf")):
-            faults.append(f"decision.{name}: expected a positive number, got {number!r}")
-    if not (isinstance(confidence, float) and 0 < confidence < 1):
+        if not (is_number(number) and 1 <= number <= MOST):
+            faults.append(f"decision.{name}: expected a number from 1 to {MOST:g}, got {number!r}")
+    if "domain" in entry and not (isinstance(entry["domain"], str) and entry["domain"].strip()):
+        faults.append(f"decision.domain: expected a name, got {entry['domain']!r}")
+    if not (is_number(confidence) and 0 < confidence < 1):
         faults.append(f"decision.confidence: expected a number between 0 and 1, got {confidence!r}")
     objective: Objective | None = None
     try:
         if "weights" in entry:
             objective = WeightedLoss(*(_number(one) for one in _list("decision.weights", entry["weights"], faults)))
         elif "max_forgetting" in entry:
-            objective = ForgettingBudget(_number(entry["max_forgetting"]), bool(entry.get("relative", False)))
+            objective = ForgettingBudget(*_budget(entry["max_forgetting"]))
     except (TypeError, ValueError) as error:
         faults.append(f"decision: {error}")
     if len(faults) > before or objective is None:
         return None
     return Question(str(entry["domain"]), size, tokens, objective, confidence)
+
+
+def _unknown(study: dict[str, Any], names: Mapping[float, Any], domains: list[Any]) -> list[str]:
+    """What the space would run and the study has not: bases and corpora."""
+    bases, corpora = study.get("bases"), study.get("corpora")
+    faults = []
+    if isinstance(bases, list):
+        known = [base.get("name", base.get("size")) for base in bases if isinstance(base, dict)]
+        wanted = [size if name is None else name for size, name in names.items()]
+        faults += [f"sizes: the study has no base {one!r}; it has {known}" for one in wanted if one not in known]
+    if isinstance(corpora, dict):
+        known = list(corpora)
+        faults += [f"domains: the study has no corpus {one!r}; it has {known}" for one in domains if one not in known]
+    return faults
+
+
+def _budget(value: Any) -> tuple[float, bool]:
+    """Nats per token, 0.05, or a share of the base's loss, 3%; and whether it is that."""
+    relative = isinstance(value, str) and value.strip().endswith("%")
+    number = _number(value.strip().removesuffix("%") if relative else value)
+    if not (is_number(number) and number >= 0):
+        raise ValueError(f"max_forgetting: expected nats (0.05) or a share of the base's loss (3%), got {value!r}")
+    return (number / 100 if relative else number), relative
 
 
 def _study(path: Path) -> dict[str, Any]:
@@ -196,11 +225,16 @@ def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
         wanted = ("size", "domain", "ratio", "tokens")
         if not isinstance(run, dict) or any(name not in run for name in wanted):
             faults.append(f"runs[{i}]: expected {', '.join(wanted)}")
-        elif run["size"] not in sizes:
+        elif run["size"] not in list(sizes):
             faults.append(f"runs[{i}]: no size {run['size']!r} in the space; there are {list(sizes)}")
         else:
             row = {name: _number(run[name]) for name in ("ratio", "tokens")} | {"seed": run.get("seed", 0)}
-            rows.append({"domain": str(run["domain"]), "size": sizes[run["size"]], **row})
+            row |= {"domain": run["domain"], "size": sizes[run["size"]]}
+            try:
+                Space([row["domain"]], [row["size"]], [row["ratio"]], [row["tokens"]], [row["seed"]])
+            except ValueError as error:
+                faults.append(f"runs[{i}]: {error}")
+            rows.append(row)
     if faults:
         raise ValueError(f"{path}: " + "; ".join(faults))
     return pd.DataFrame(rows, columns=["domain", "size", "ratio", "tokens", "seed"])

@@ -48,4 +48,11 @@ def measured(fit: Fit | Mixture, candidates: pd.DataFrame) -> Seen:
         for index, target in enumerate(TARGETS):
             mean, sd = losses.at(target, ratio)[: len(where)], losses.run_sd(target, ratio)[: len(where)]
             found[where, index] = mean + sd * score[:, index]
+            bad = ~np.isfinite(found[where, index]).all(axis=1)
+            if bad.any():
+                run = places.iloc[where[bad][0]]
+                raise ValueError(
+                    f"{target}: some draws are no number for a run on {domain} at ratio {run['ratio']}, size {size:g}, "
+                    f"tokens {tokens:g}: the law does not reach there, leave such runs out"
+                )
     return found

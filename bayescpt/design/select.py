@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from bayescpt.design.acquisition import Acquisition, RegretReduction, given
+from bayescpt.data.table import Table
+from bayescpt.design.acquisition import Acquisition, Quantities, RegretReduction, Seen, given
+from bayescpt.design.candidates import SAME, SAME_RATIO, reached_by
 from bayescpt.design.observe import measured
 from bayescpt.fit import Fit, Mixture
 
@@ -21,9 +23,10 @@ SHORT_LIST = 512
 """Candidates that stay in view after the first of a batch: what is poor alone is poor beside another."""
 DRAWS = 2000
 """Draws that a comparison of candidates needs: thin a fit to these (Fit.thinned)."""
+MOST_RUNS = 64
+"""Of one batch: each costs two numbers to regress on."""
 POWER = 0.5
 """Of the cost in the score, gain / cost^power: 0 asks for what teaches most, 1 for most per FLOP."""
-SETTING = ("domain", "size", "ratio", "seed")
 LEAST_GAIN = 5e-4
 """Fall of the expected regret, nats per token, below which a run is not worth training: a twentieth of what two seeds
 differ by in our own study."""
@@ -81,7 +84,8 @@ def next_runs(
         acquisition: made from the values; see ``ACQUISITIONS``.
         power: of the cost in the score.
         pending: runs that are under way, in the columns of candidates.
-        least_gain: expected fall of the regret below which the verdict is ``stop``.
+        least_gain: expected fall of the regret below which a run is not worth it. Nor is one that promises no more than
+            the best of runs whose draws are shuffled. 0 takes whatever there is.
 
     Raises ValueError where the budget pays for no candidate, or a setting is impossible.
     """
@@ -97,24 +101,30 @@ def next_runs(
             f"the budget of {budget:.3g} FLOPs pays for no candidate: the cheapest costs "
             f"{candidates['cost'].min():.3g}; raise it, or add smaller or shorter runs to the space"
         )
+    if count > MOST_RUNS:
+        raise ValueError(f"expected at most {MOST_RUNS} runs at a time, got {count}: train some, fit again, and go on")
     wanted, regret = acquisition(values), RegretReduction(values)
+    under_way = _left(pending, fit.table)
+    offered = candidates[~_same(candidates, under_way)].reset_index(drop=True)
+    if offered.empty:
+        raise ValueError("every run of the space is under way already: add sizes, ratios or seeds")
     known = np.empty((0, values.shape[1]))
-    if pending is not None and len(pending):
-        known = measured(fit, pending).reshape(-1, values.shape[1])
-    offered = candidates.reset_index(drop=True)
+    if len(under_way):
+        known = measured(fit, under_way).reshape(-1, values.shape[1])
     cost = offered["cost"].to_numpy(float)
 
-    gains, kept = np.empty(len(offered)), np.empty((0, 0, 0))
-    view = np.arange(len(offered))
-    learnt = given(wanted.quantities(), known)
+    gains = np.empty(len(offered))
+    learnt, told = _split(wanted.quantities(), known)
     for begin in range(0, len(offered), CHUNK):
         part = slice(begin, begin + CHUNK)
-        seen = given(measured(fit, offered.iloc[part]), known)
-        gains[part] = wanted.gain(learnt, seen)
-    table = offered.assign(gain=gains, score=gains / cost**power)
+        gains[part] = wanted.gain(learnt, given(measured(fit, offered.iloc[part]), known), told)
+    table = offered.assign(gain=gains, score=_score(gains, cost, power))
     affordable = np.flatnonzero(cost <= budget)
+    if not len(affordable):
+        raise ValueError("the budget pays for no run that is not under way already: raise it, or wait")
     view = affordable[np.argsort(-table["score"].to_numpy()[affordable], kind="stable")[:SHORT_LIST]]
     kept = measured(fit, offered.iloc[view])
+    floor = max(least_gain, _by_chance(regret, values, kept, fit.rng("chance"))) if least_gain else 0.0
 
     chosen: list[dict[str, Any]] = []
     left = budget
@@ -122,23 +132,27 @@ def next_runs(
     for _ in range(count):
         open_ = cost[view] <= left
         if not open_.any():
-            reason = "nothing is left that the rest of the budget pays for"
+            reason = "of the best runs nothing is left" if not len(view) else "the rest of the budget pays for no other"
             break
         seen = given(kept, known)
-        gain = np.where(open_, wanted.gain(given(wanted.quantities(), known), seen), -np.inf)
-        score = gain / cost[view] ** power
-        best = int(np.argmax(score))
-        fall = float(regret.gain(given(values, known), seen[best : best + 1])[0])
-        most = float(regret.gain(given(values, known), seen[open_]).max())
-        if most < least_gain:
-            reason = f"no run on offer is expected to lower the regret by {least_gain:g} nats; the most is {most:.2g}"
+        left_of, says = _split(regret.quantities(), known)
+        falls = regret.gain(left_of, seen, says)
+        worth = open_ & (falls >= floor)
+        if not worth.any():
+            most = falls[open_].max()
+            reason = f"no run on offer is expected to lower the regret by {floor:.2g} nats; the most is {most:.2g}"
             break
-        row = offered.iloc[view[best]].to_dict() | {"gain": gain[best], "score": score[best], "regret_fall": fall}
+        left_of, says = _split(wanted.quantities(), known)
+        gain = wanted.gain(left_of, seen, says)
+        score = np.where(worth, _score(gain, cost[view], power), -np.inf)
+        best = int(np.argmax(score))
+        row = offered.iloc[view[best]].to_dict()
+        row |= {"gain": gain[best], "score": score[best], "regret_fall": falls[best]}
         chosen.append({name: value.item() if hasattr(value, "item") else value for name, value in row.items()})
         left -= cost[view[best]]
         known = np.concatenate([known, kept[best]])
         # the same run at another length is a checkpoint of this one, or this one is a checkpoint of it
-        same = (offered.iloc[view][list(SETTING)] == offered.iloc[view[best]][list(SETTING)]).all(axis=1).to_numpy()
+        same = _same(offered.iloc[view], offered.iloc[[view[best]]])
         kept, view = kept[~same], view[~same]
     verdict = RUN if chosen else STOP
     if not reason:
@@ -152,3 +166,43 @@ def next_runs(
         regret=float((values.max(axis=0) - values[int(values.mean(axis=1).argmax())]).mean()),
         unit=wanted.unit,
     )
+
+
+def _split(quantities: Quantities, known: Float[np.ndarray, "number draw"]) -> tuple[Quantities, Quantities | None]:
+    """What is left of quantities once what is pending is measured, and what that may say of them."""
+    learnt = given(quantities, known)
+    return learnt, (quantities - learnt if len(known) else None)
+
+
+def _score(
+    gain: Float[np.ndarray, " candidate"], cost: Float[np.ndarray, " candidate"], power: float
+) -> Float[np.ndarray, " candidate"]:
+    """gain / (cost / least cost)^power, which no power overflows."""
+    return gain * np.exp(-power * np.log(cost / cost.min()))
+
+
+def _by_chance(regret: RegretReduction, values: Quantities, kept: Seen, rng: np.random.Generator) -> float:
+    """The largest fall of the regret that runs seem to bring which have nothing to do with the decision.
+
+    Their draws are shuffled. With few draws and many candidates some seem to bring something.
+    """
+    order = rng.permutation(values.shape[1])
+    return float(regret.gain(regret.quantities(), kept[..., order]).max())
+
+
+def _same(runs: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Which runs are one of ``others``, at whatever length."""
+    found = np.zeros(len(runs), bool)
+    for other in others.itertuples():
+        here = (runs["domain"] == other.domain) & (runs["seed"] == other.seed)
+        here &= np.isclose(runs["size"], other.size, rtol=SAME) & ((runs["ratio"] - other.ratio).abs() < SAME_RATIO)
+        found |= here.to_numpy()
+    return found
+
+
+def _left(pending: pd.DataFrame | None, table: Table) -> pd.DataFrame:
+    """Pending runs that the table does not have yet."""
+    if pending is None or pending.empty:
+        return pd.DataFrame(columns=["domain", "size", "ratio", "tokens", "seed"])
+    reached = reached_by(pending.reset_index(drop=True), table)
+    return pending[reached < pending["tokens"].to_numpy(float) * (1 - SAME)].reset_index(drop=True)

@@ -29,7 +29,8 @@ def base_effect(
     if base is not None and base in table.bases and known[table.bases.index(base)]:
         return effects[table.bases.index(base)]
     weights, scale = inherited(np.log(table.base_size[known]), float(np.log(size)))
-    score = fit.rng("base effect", domain, target, base or repr(float(size))).standard_normal((2, fit.size))
+    # one score for all sizes that were never run: they differ by their scales, not by chance, so that near ones agree
+    score = fit.rng("base effect", domain, target, base or "a size never run").standard_normal((2, fit.size))
     found = np.einsum("b,bed->ed", weights, effects[known]) + scale * draws.base_sd[index] * score
     low, high = np.log(table.size.min()), np.log(table.size.max())
     side = "above" if np.log(size) > high else "below"
@@ -46,7 +47,7 @@ def drift(fit: Fit, draws: Draws, domain: str, target: Target) -> Float[np.ndarr
 def drift_scale(
     fit: Fit, size: Float[np.ndarray, "*of_size"] | float, tokens: Float[np.ndarray, "*of_tokens"] | float
 ) -> Float[np.ndarray, "*joint"]:
-    """How far the law has gone astray at ``tokens``, in units of base_sd: 0 up to the table's last checkpoint.
+    """How far the law has gone astray at ``tokens``, in units of base_sd: 0 where tokens (and compute) were seen.
 
     max(BEYOND_TOKENS d(tokens), BEYOND_COMPUTE d(size x tokens)), with d the distance beyond the table in spans of it;
     the second for laws of training from scratch alone.

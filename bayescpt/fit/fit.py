@@ -183,11 +183,10 @@ class Fit:
         """Loss of the base model of this size on the target's validation set, one value a draw.
 
         Where the table has one base of that size this is its measured loss, the same for every draw; elsewhere it is
-        drawn from the power law through the measured ones (see model/base.py).
+        drawn from the power law through the measured ones (see model/base.py), with one score for all sizes, so that
+        near ones agree.
         """
-        return base_loss_draws(
-            self.table, domain, size, target, self.size, self.rng("base", domain, target, repr(float(size)))
-        )
+        return base_loss_draws(self.table, domain, size, target, self.size, self.rng("base", domain, target))
 
     def rng(self, *labels: str) -> np.random.Generator:
         """Random numbers that depend on the fit's seed and on ``labels`` alone, so that answers repeat."""

@@ -103,6 +103,10 @@ class Mixture:
         """Number of draws: that of the smallest member, so that no draw of any is used twice."""
         return min(fit.size for fit in self.members.values())
 
+    def rng(self, *labels: str) -> np.random.Generator:
+        """Random numbers that depend on the seed and on ``labels`` alone."""
+        return np.random.default_rng([self.seed, *"\x1f".join(labels).encode()])
+
     @cached_property
     def chosen(self) -> dict[str, Int[np.ndarray, " draw"]]:
         """Which draws of every member count, in order; their numbers are to each other as the weights.

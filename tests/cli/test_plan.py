@@ -78,7 +78,10 @@ def test_weights_have_a_best_ratio(path: Path, run: Callable[..., Any], answer: 
         ),
         ((*PLACE, "--max-forgetting", "0.1", "--weights", "1,1"), ("got both",)),
         ((*PLACE, "--weights", "0,0", "--confidence", "1"), ("--weights: expected", "--confidence: expected")),
-        (("--domain", "code", "--flops", "10", "--weights", "1,1"), ("do not pay for the table's shortest run",)),
+        (
+            ("--domain", "code", "--flops", "10", "--weights", "1,1"),
+            ("do not pay for a run as long as the table's first checkpoint",),
+        ),
     ],
 )
 def test_nonsense_is_named(

@@ -57,3 +57,11 @@ def test_losses_that_are_no_numbers_are_refused(ramp: Fit, altered, bad: float) 
     actions = pd.DataFrame({"size": [1e7], "tokens": [1e9], "ratio": [0.5]})
     with pytest.raises(ValueError, match="some draws are no number at ratio"):
         outcomes(broken, "code", actions)
+
+
+def test_sizes_that_are_nearly_one_agree(memory: Fit) -> None:
+    """Of two sizes never run, each with a base of its own to be guessed."""
+    actions = pd.DataFrame({"size": [2e7, 2e7 * (1 + 1e-6)], "tokens": 1e9, "ratio": 0.5})
+    found = outcomes(memory, "code", actions)
+    for name in ("general", "base"):
+        np.testing.assert_allclose(found[name][0], found[name][1], rtol=1e-4)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bayescpt.decide import DomainLoss, ForgettingBudget, WeightedLoss, plan, ratios
@@ -32,7 +34,7 @@ def test_the_largest_ratio_that_holds_with_confidence(ramp: Fit) -> None:
     assert found.action["rise"] == pytest.approx((general * wanted).mean())
     # in hindsight every draw takes the largest ratio that it allows
     best = np.floor(np.minimum(budget / general, 1) * 128 + 1e-9) / 128
-    np.testing.assert_allclose(found.regret, domain * (best - wanted), atol=1e-9)
+    np.testing.assert_allclose(found.regret, np.maximum(domain * (best - wanted), 0), atol=1e-9)
 
 
 def ramp_domain(fit: Fit, ratio: float) -> np.ndarray:
@@ -112,3 +114,21 @@ def test_the_summary_is_plain(ramp: Fit) -> None:
 def test_impossible_confidence_is_refused(ramp: Fit, confidence: float) -> None:
     with pytest.raises(ValueError, match="confidence between 0 and 1"):
         plan(ramp, "code", GRID, DomainLoss(), confidence)
+
+
+def test_ties_are_one_range_and_sizes_are_told(ramp: Fit, altered: Callable[..., Fit]) -> None:
+    flat = altered(ramp, coordinates=-12.0)
+    both = pd.concat([GRID, ratios(4e7, 1e9)])
+    found = plan(flat, "code", both, DomainLoss())
+    assert found.tied_ratios == (0.0, 1.0)
+    holes = replace(
+        found, actions=found.actions.assign(tied=found.actions["ratio"].isin([0.0, 0.5, 0.5078125])), best=64
+    )
+    assert holes.tied_ratios == (0.5, 0.5078125)
+    rival = found.actions.iloc[found.runner_up]  # type: ignore[index]
+    assert abs(rival["ratio"] - found.action["ratio"]) >= 0.05 or rival["size"] != found.action["size"]
+
+
+def test_a_base_loss_is_of_one_size(ramp: Fit) -> None:
+    with pytest.raises(ValueError, match="that of one size"):
+        plan(ramp, "code", pd.concat([GRID, ratios(4e7, 1e9)]), ForgettingBudget(0.1), base_loss={"general": 2.0})

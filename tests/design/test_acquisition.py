@@ -101,3 +101,25 @@ def test_measurements_that_are_known_do_not_divide_by_nothing(quantity: np.ndarr
     flat = np.stack([np.ones(DRAWS), quantity])[None]
     assert np.isfinite(whitened(flat)).all()
     assert np.isfinite(whitened(np.zeros((1, 2, 50)))).all()
+
+
+def test_more_pending_than_draws_can_tell_is_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="too many for 50 draws"):
+        given(rng.standard_normal((3, 50)), rng.standard_normal((30, 50)))
+    with pytest.raises(ValueError, match="too many for 2 draws"):
+        explained_share(rng.standard_normal((1, 2)), rng.standard_normal((1, 2, 2)))
+
+
+def test_irrelevant_pending_runs_explain_nothing(rng: np.random.Generator) -> None:
+    values = rng.standard_normal((1, 1000))
+    left = given(values, rng.standard_normal((150, 1000)))
+    assert left.var() > 0.93  # 0.85 before what chance explains is taken off
+
+
+def test_no_run_brings_more_than_knowing_all(quantity: np.ndarray) -> None:
+    """Heavy tails: a regression on the value itself would promise more."""
+    values = np.stack([np.zeros(DRAWS), -np.exp(3 * np.abs(quantity)) + 1.01])
+    found = RegretReduction(values)
+    gain = found.gain(found.quantities(), np.stack([values[1:], quantity[None]]))
+    relative = found.quantities()
+    assert gain.max() <= relative.max(axis=0).mean() - relative.mean(axis=1).max() + 1e-9

@@ -67,6 +67,8 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
     content["decision"] = {"domain": "code", "size": 1e6, "tokens": 1e5, "weights": [1, 2]}
     file = read_space(write(tmp_path, content))
     assert file.question.objective == WeightedLoss(1, 2)
+    content["decision"] = {"domain": "code", "size": 1e6, "tokens": 1e5, "max_forgetting": "3%"}
+    assert read_space(write(tmp_path, content)).question.objective == ForgettingBudget(0.03, relative=True)
     assert runs_file(CHOSEN, file) == {
         "runs": [{"size": 12345, "domain": "code", "ratio": 0.2, "tokens": 1280, "seed": 3}]
     }
@@ -89,6 +91,13 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
         ({"colour": 1}, "unknown key 'colour'"),
         ({"continue_runs": "maybe"}, "continue_runs: expected true or false"),
         ({"continue_runs": True}, "the trainer starts every run"),
+        ({"sizes": {64: 5}}, "the study has no base 64"),
+        ({"domains": ["prose"]}, "the study has no corpus 'prose'"),
+        ({"decision": SPACE["decision"] | {"domain": None}}, "decision.domain: expected a name"),
+        ({"decision": SPACE["decision"] | {"max_forgetting": True}}, "expected nats"),
+        ({"tokens": [0.5]}, "tokens: expected numbers from 1"),
+        ({"sizes": {32: 1e300}}, "sizes: expected numbers from 1"),
+        ({"ratios": [[0.1, 0.2]]}, "ratios: expected shares"),
         ({"study": "nowhere.yaml"}, "study: .*cannot be read"),
     ],
 )
@@ -111,6 +120,11 @@ def test_what_is_missing_or_no_yaml_is_named(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ({"grid": {}}, "expected runs"),
+        (
+            {"runs": [{"size": 32, "domain": "code", "ratio": float("nan"), "tokens": 5}]},
+            r"runs\[0\]: ratios: expected shares",
+        ),
+        ({"runs": [{"size": [1], "domain": "code", "ratio": 0.1, "tokens": 5}]}, r"no size \[1\] in the space"),
         ({"runs": [3]}, r"runs\[0\]: expected size, domain"),
         ({"runs": [{"size": 64, "domain": "code", "ratio": 0.1, "tokens": 5}]}, "no size 64 in the space"),
     ],
