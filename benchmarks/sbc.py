@@ -10,6 +10,9 @@ where it was.
 
 The file knows a model by its name: take out the lines of a model that has changed.
 
+The first hundred replications draw the truth from the same keys under all models, so that what looks alike in many of
+them is one chance; later ones do not.
+
 By quantity: a chi-squared test of the ranks in ``BINS`` bins, ranks pooled over domains where these are exchangeable.
 A model fails when the smallest p-value of its quantities is below ``FALSE_ALARM`` over their number (Bonferroni), so a
 correct model fails with at most that probability. ``--figure`` draws the histograms.
@@ -22,6 +25,7 @@ import itertools
 import json
 import multiprocessing
 import time
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -84,6 +88,16 @@ def shares(domain: str, ratio: float) -> dict[str, float]:
     return {"share_general": 1 - ratio} | {f"share_{name}": ratio if name == domain else 0.0 for name in DOMAINS}
 
 
+SHARED = 100
+"""Replications before this one draw their truths from the same keys under all models."""
+
+
+def truth_key(name: str, number: int) -> jax.Array:
+    """Key of the truth of a replication: from ``SHARED`` on a model has truths of its own."""
+    key = jax.random.key(number)
+    return key if number < SHARED else jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
 _SAMPLERS: dict[str, Sampler] = {}
 
 
@@ -94,7 +108,7 @@ def replicate(job: tuple[str, int]) -> dict[str, Any]:
     table = design()
     model = model_of(*name.split("/")).on(table)
     layout, reference = model.layout(table), reference_of(table)
-    simulated = trace(seed(model, jax.random.key(number))).get_trace(layout.rows, reference, observed=False)
+    simulated = trace(seed(model, truth_key(name, number))).get_trace(layout.rows, reference, observed=False)
     rows = layout.rows._replace(loss=jnp.where(layout.rows.mask, simulated["loss"]["value"], 1.0))
     sampler = _SAMPLERS.setdefault(name, Sampler(model, SETTINGS))
     found = sampler.run(rows, reference, jax.random.key(10_000 + number))
@@ -171,7 +185,12 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     names = list(dict.fromkeys(r["model"] for r in results))
     kinds = [kind for kind in CHECKED if any(key.startswith(f"{kind}[") for r in results for key in r["ranks"])]
     figure, axes = plt.subplots(
-        len(names), len(kinds), figsize=(1.6 * len(kinds), 1.5 * len(names)), squeeze=False, layout="constrained"
+        len(names),
+        len(kinds),
+        figsize=(1.2 * len(kinds), 0.7 * len(names) + 0.6),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
     )
     count = SETTINGS.draws // THIN + 1
     for row, name in zip(axes, names, strict=True):
@@ -187,7 +206,10 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
             axis.hist(ranks, bins=np.linspace(0, count, BINS + 1), color="#4477aa")
             axis.axhline(len(ranks) / BINS, color="black", linewidth=0.8)
             axis.set_yticks([])
-        row[0].set_ylabel(name.replace("/", "\n"), fontsize=6)
+            axis.tick_params(labelsize=6)
+            if not ranks:
+                axis.set_axis_off()
+        row[0].set_ylabel(name.replace("/", "\n"), fontsize=6, rotation=0, ha="right", va="center")
     for axis, kind in zip(axes[0], kinds, strict=True):
         axis.set_title(kind, fontsize=7)
     figure.supxlabel(f"rank of the truth among {count - 1} draws; line: uniform", fontsize=8)
