@@ -3,6 +3,7 @@
 ## make install         only the virtual environment
 ## make lint, pytest    the two halves of make test
 ## make lock            resolve requirements.lock anew (needs uv)
+## make contracts      every law with every pooling and noise: draws, densities, gradients; minutes
 ## make launchers      the launchers on clusters of this machine, and kill -9 at random moments
 ## make study          train the study of examples/data, gather its tables, draw its figures: CORPORA=DIR, hours
 ## make coverage-study  how often the intervals hold the truth on simulated studies
@@ -24,7 +25,7 @@ HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.f
 MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
 NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py
 
-.PHONY: help install quickstart test lint pytest launchers study lock clean coverage-study
+.PHONY: help install quickstart test lint pytest contracts launchers study lock clean coverage-study
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -77,6 +78,9 @@ study: $(INSTALLED)
 
 lock:
 	tools/lock.sh
+
+contracts: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(IN) pytest -m slow -n $(WORKERS) -q tests/model/test_every_model.py
 
 coverage-study: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/coverage.py

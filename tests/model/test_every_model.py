@@ -1,0 +1,66 @@
+"""Every law with every hierarchy and either noise, as the command line offers them (`make contracts`, minutes)."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from numpyro.handlers import seed, trace
+from numpyro.infer.util import log_density
+
+from bayescpt.data.table import Table
+from bayescpt.laws import LAWS
+from bayescpt.model.hierarchy import HIERARCHIES
+from bayescpt.model.layout import reference_of
+from bayescpt.model.model import Model
+from bayescpt.model.noise import NOISES
+
+DOMAINS, SIZES, RATIOS, TOKENS = ("a", "b"), (1e5, 6e5), (0.2, 0.8), (4e3, 3e4, 2e5)
+pytestmark = pytest.mark.slow
+COMBINATIONS = list(itertools.product(LAWS, HIERARCHIES, NOISES))
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    """Two domains, two sizes, two ratios, three checkpoints, and every column that some law looks at."""
+    rows = []
+    for domain, size, target in itertools.product(DOMAINS, SIZES, ("general", "domain")):
+        start = (3.1 if target == "general" else 4.8) - size / 4e6
+        common = {"domain": domain, "size": size, "target": target, "base": f"base-{size:g}"}
+        for ratio, tokens in [(0.0, 0.0), *itertools.product(RATIOS, TOKENS)]:
+            own = ratio if target == "domain" else 1 - ratio
+            covariates = {"lr_sum": tokens / 1e6, "lr_anneal": 0.3 * tokens / 1e6 * (ratio > 0.5)}
+            covariates |= {"domain_epochs": ratio * tokens / 5e4, "share_general": 1 - ratio}
+            covariates |= {f"share_{name}": ratio if name == domain else 0.0 for name in DOMAINS}
+            run = f"{domain}-{size:g}-{ratio:g}" if tokens else f"base-{domain}-{size:g}"
+            loss = start - 0.3 * own * np.log1p(tokens / 2e4)
+            rows.append(common | covariates | {"run": run, "ratio": ratio, "tokens": tokens, "loss": loss})
+    return Table.from_frame(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(("law", "pooling", "noise"), COMBINATIONS)
+def test_a_draw_of_the_model_has_a_density_a_gradient_and_words(
+    table: Table, law: str, pooling: str, noise: str
+) -> None:
+    model = Model(LAWS[law], HIERARCHIES[pooling], NOISES[noise]).on(table)
+    rows, reference = model.layout(table).rows, reference_of(table)
+    drawn = trace(seed(model, jax.random.key(1))).get_trace(rows, reference, observed=False)
+    losses = drawn["loss"]["value"]
+    assert np.isfinite(np.where(rows.mask, losses, 0.0)).all()
+    params = {n: s["value"] for n, s in drawn.items() if s["type"] == "sample" and n != "loss"}
+    own = rows._replace(loss=jnp.where(rows.mask, losses, 1.0))
+    moved = [name for name in params if name != "correlation_root"]
+
+    def density(values: dict[str, jax.Array]) -> jax.Array:
+        return log_density(model, (own, reference, None), {}, params | values)[0]
+
+    value, slope = jax.value_and_grad(density)({name: params[name] for name in moved})
+    assert np.isfinite(value)
+    assert all(np.isfinite(part).all() for part in slope.values())
+    assert any(np.abs(part).max() > 0 for part in slope.values())
+    told = model.describe()
+    assert all(name in told for name in (f"law {law}", f"pooling {pooling}", f"noise: {noise}"))
