@@ -19,7 +19,7 @@ from bayescpt.model.layout import reference_of
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
 
-DOMAINS, SIZES, RATIOS, TOKENS = ("a", "b"), (1e5, 6e5), (0.2, 0.8), (4e3, 3e4, 2e5)
+DOMAINS, SIZES, RATIOS, TOKENS = ("a", "b"), (1e5, 6e5), (0.2, 0.8), (4e3, 8e3, 1.6e5)
 pytestmark = pytest.mark.slow
 COMBINATIONS = list(itertools.product(LAWS, HIERARCHIES, NOISES))
 
