@@ -76,6 +76,7 @@ def main() -> None:
     again: Fit = timed(
         "fit by NUTS, 4 x (500 + 500)", lambda: fit(whole, LAW, POOLING, NOISE, seed=1, settings=settings)
     )
+    again = again if again.passed else again.accept("a benchmark of time")
     quick = timed("first Laplace fit", lambda: fit(table, LAW, POOLING, NOISE, "laplace", settings=settings))
     timed("Laplace with one run more", lambda: fit(whole, LAW, POOLING, NOISE, "laplace", settings=settings))
     assert quick.size == again.size == DRAWS
