@@ -166,7 +166,7 @@ def plan(
         actions=table,
         best=best,
         runner_up=_runner_up(table, best),
-        regret=_regret(utility, margin, kept, best),
+        regret=_regret(utility, margin, best),
         p_allowed_run=_p_run(outcome[f"{GENERAL}_run"].values[best], None if margin is None else margin[best]),
         optimism=_optimism(utility, kept, confidence, best),
         p_below_zero=float(np.mean(np.minimum(told[GENERAL][best], told[DOMAIN][best]) <= 0)),
@@ -204,15 +204,21 @@ def _runner_up(table: pd.DataFrame, best: int) -> int | None:
 def _regret(
     utility: Float[np.ndarray, "action draw"],
     margin: Float[np.ndarray, "action draw"] | None,
-    kept: np.ndarray,
     best: int,
 ) -> Float[np.ndarray, " draw"]:
-    """What the best action of every draw would bring more; where none keeps what is asked, that which comes closest."""
-    hindsight = np.where(kept, utility, -np.inf).max(axis=0)
-    if margin is not None:
-        closest = np.take_along_axis(utility, margin.argmax(axis=0)[None], axis=0)[0]
-        hindsight = np.where(kept.any(axis=0), hindsight, closest)
-    return np.maximum(hindsight - utility[best], 0.0)
+    """What the best action of every draw would bring more."""
+    return np.maximum(hindsight(utility, margin) - utility[best], 0.0)
+
+
+def hindsight(
+    utility: Float[np.ndarray, "action draw"], margin: Float[np.ndarray, "action draw"] | None
+) -> Float[np.ndarray, " draw"]:
+    """Utility of the best action of every draw; where none keeps what is asked, of that which comes closest."""
+    if margin is None:
+        return utility.max(axis=0)
+    kept = margin >= 0
+    closest = np.take_along_axis(utility, margin.argmax(axis=0)[None], axis=0)[0]
+    return np.where(kept.any(axis=0), np.where(kept, utility, -np.inf).max(axis=0), closest)
 
 
 def _p_run(spread: Float[np.ndarray, " draw"], margin: Float[np.ndarray, " draw"] | None) -> float:

@@ -19,9 +19,7 @@ COLUMNS = ("size", "tokens", "ratio")
 
 
 def grid_of_ratios(count: int = RATIOS) -> np.ndarray:
-    """Evenly spaced ratios, both ends among them. Raises ValueError for less than two."""
-    if count < 2:
-        raise ValueError(f"expected at least 2 ratios to choose from, got {count}")
+    """Evenly spaced ratios, both ends among them."""
     return np.linspace(0.0, 1.0, count)
 
 

@@ -29,7 +29,7 @@ MEASURED = (
     Measured("domain", 1.0, 0.90, 0.76),
 )
 """On this project's own study (benchmarks/README.md, "Held-out rows of the study": memory, partial pooling, Student
-noise). Other studies, laws and larger models may do better or worse."""
+noise, by Laplace). Other studies, laws and larger models may do better or worse."""
 
 
 def trust(place: Horizon) -> list[str]:
@@ -39,7 +39,8 @@ def trust(place: Horizon) -> list[str]:
         beyond = place.new_domain if known.what == "domain" else getattr(place, known.what) > 1
         if not beyond:
             continue
-        held = f"90% intervals held {known.general:.0%} of general and {known.domain:.0%} of domain losses"
+        shares = f"{known.general:.0%} of general and {known.domain:.0%} of domain losses"
+        held = f"under the memory law 90% intervals held {shares}"
         if known.what == "domain":
             lines.append(f"a domain that was never trained on: {held} of domains held out of our own study")
             continue

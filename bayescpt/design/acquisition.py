@@ -152,11 +152,13 @@ def _explained(quantities: Quantities, seen: Seen) -> tuple[_Scores, Float[np.nd
     white = whitened(seen)
     away = quantities - quantities.mean(axis=1, keepdims=True)
     weights = np.einsum("qs,cks->cqk", away, white, optimize=True) / draws
-    variance = np.maximum(away.var(axis=1), 1e-300)
-    share = np.minimum((weights**2).sum(axis=2) / variance, 1.0)
-    chance = seen.shape[1] / draws
-    honest = np.maximum(share - chance, 0.0) / (1 - chance)
-    return _Scores(white, weights), np.sqrt(honest / np.maximum(share, 1e-300))
+    return _Scores(white, weights), _kept(weights, away, seen.shape[1] / draws)
+
+
+def _kept(weights: np.ndarray, away: np.ndarray, chance: float) -> np.ndarray:
+    """Factor of regression weights (..., number) that leaves of R^2 what ``chance`` does not explain."""
+    share = np.minimum((weights**2).sum(axis=-1) / np.maximum((away**2).mean(axis=-1), 1e-300), 1.0)
+    return np.sqrt(np.maximum(share - chance, 0.0) / (1 - chance) / np.maximum(share, 1e-300))
 
 
 def explained_share(quantities: Quantities, seen: Seen) -> Float[np.ndarray, "candidate quantity"]:
@@ -190,10 +192,7 @@ def given(
     white = whitened(pending[None])[0]
     away = values - values.mean(axis=-1, keepdims=True)
     weights = np.einsum("...s,ks->...k", away, white, optimize=True) / draws
-    variance = np.maximum((away**2).mean(axis=-1), 1e-300)
-    share = np.minimum((weights**2).sum(axis=-1) / variance, 1.0)
-    chance = len(pending) / draws
-    keep = np.sqrt(np.maximum(share - chance, 0.0) / (1 - chance) / np.maximum(share, 1e-300))
+    keep = _kept(weights, away, len(pending) / draws)
     return values - np.einsum("...k,ks->...s", keep[..., None] * weights, white, optimize=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,14 +114,20 @@ def _runs(table: Table) -> pd.DataFrame:
     return frame.loc[frame.groupby("run")["tokens"].idxmax()]
 
 
+def alike(runs: pd.DataFrame, other: Any) -> np.ndarray:
+    """Which runs have the domain, size and ratio of another one, whatever their seeds and lengths."""
+    size = np.isclose(runs["size"].to_numpy(float), other.size, rtol=SAME)
+    ratio = np.abs(runs["ratio"].to_numpy(float) - other.ratio) < SAME_RATIO
+    return (runs["domain"] == other.domain).to_numpy() & size & ratio
+
+
 def reached_by(grid: pd.DataFrame, table: Table) -> np.ndarray:
     """Tokens of the longest run of the table at every setting (domain, size, ratio, seed); 0 where there is none."""
     runs, seeded = _runs(table), table.seed is not None
     found = np.zeros(len(grid))
-    domain, size, ratio, seed = (grid[name].to_numpy() for name in ("domain", "size", "ratio", "seed"))
     for run in runs.itertuples():
-        here = (domain == run.domain) & np.isclose(size, run.size, rtol=SAME) & (np.abs(ratio - run.ratio) < SAME_RATIO)
+        here = alike(grid, run)
         if seeded:
-            here &= seed == run.seed
+            here &= (grid["seed"] == run.seed).to_numpy()
         found[here] = np.maximum(found[here], run.tokens)
     return found

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from bayescpt.decide.objective import Objective
 from bayescpt.decide.outcomes import outcomes
+from bayescpt.decide.plan import hindsight
 from bayescpt.fit import Fit, Mixture
 
 
@@ -46,10 +47,8 @@ def values_of(
     """V by action and draw, see :func:`decision_values`."""
     if margin is None:
         return utility
-    kept = margin >= 0
-    closest = np.take_along_axis(utility, margin.argmax(axis=0)[None], axis=0)[0]
-    best = np.where(kept.any(axis=0), np.where(kept, utility, -np.inf).max(axis=0), closest)
-    return np.where(kept, utility, best - confidence / (1 - confidence) * np.abs(utility - best))
+    best = hindsight(utility, margin)
+    return np.where(margin >= 0, utility, best - confidence / (1 - confidence) * np.abs(utility - best))
 
 
 def deciding_ratio(

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from bayescpt.ask.losses import Losses
+from bayescpt.design.acquisition import Seen
 from bayescpt.fit import Fit, Mixture
 from bayescpt.schema import TARGETS
-
-Seen = Float[np.ndarray, "candidate target draw"]
 
 
 def measured(fit: Fit | Mixture, candidates: pd.DataFrame) -> Seen:

@@ -107,9 +107,9 @@ class Fit:
 
         For questions of many places, which need covariances and not tails. It does not know its sampler's statistics.
         """
-        step = self.size // draws if draws >= 1 else 0
-        if step < 1 and draws < 1:
+        if draws < 1:
             raise ValueError(f"expected at least one draw to be left, got {draws}")
+        step = self.size // draws
         if step <= 1:
             return self
         fewer = self.posterior.isel(draw=slice(None, None, step))

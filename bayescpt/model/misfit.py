@@ -29,7 +29,8 @@ BEYOND_TOKENS, BEYOND_SIZE = 4.0, 6.0
 """How much faster a law goes astray beyond the data than inside, by held-out ends of runs and largest sizes of the
 study and of the quickstart (benchmarks/README.md): chosen so that 90 % intervals hold 85 to 95 % there."""
 BEYOND_COMPUTE = 8.0
-"""The same by compute, for studies from scratch, where sizes and tokens of the next scale may each have been seen."""
+"""The same by compute, for studies from scratch, where sizes and tokens of the next scale may each have been seen:
+chosen on the last isoFLOP but one of a published study (benchmarks/README.md)."""
 LEAST_SPAN = math.log(4)
 
 
