@@ -220,11 +220,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", help="law/pooling/noise; repeat for several")
     parser.add_argument("--all", action="store_true", help="every law, pooling and noise on offer")
+    parser.add_argument("--table", action="store_true", help="run nothing: tell of everything in the file")
     parser.add_argument("--replications", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("sbc.jsonl"))
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
+    if options.table:
+        known = [json.loads(line) for line in options.out.read_text().splitlines()]
+        print(report(known))
+        if options.figure:
+            draw(known, options.figure)
+        return
     names = (
         ["/".join(parts) for parts in itertools.product(LAWS, HIERARCHIES, NOISES)] if options.all else options.model
     )

@@ -56,7 +56,7 @@ def next_(
         gather(bounded, "--power", power, 0)
         gather(bounded, "--least-gain", least_gain, 0)
         if by not in ACQUISITIONS:
-            gather(_refuse, f"--by: expected one of {', '.join(ACQUISITIONS)}, got '{by}'")
+            gather.fault(f"--by: expected one of {', '.join(ACQUISITIONS)}, got '{by}'")
         inputs = [fit, space, *([pending] if pending else [])]
         path = None if out is None else gather(check_output, out, inputs, (".yaml", ".yml"))
         from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
@@ -110,10 +110,6 @@ def next_(
             else:
                 say.note(f"nothing to run, so that {path} was not written")
         say.result(told | also(found), lambda console: draw(told, console))
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)
 
 
 def _acquisition(by: str, values: Any, ratio: Any) -> Acquisition:

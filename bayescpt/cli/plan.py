@@ -28,14 +28,15 @@ from bayescpt.cli.options import weights as weights_of
 from bayescpt.cli.predict import also
 from bayescpt.cli.session import Gather, Session, session
 
-BELOW_ZERO = 0.01
-
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
     from bayescpt.decide import Objective
     from bayescpt.fit import Fit, Mixture
+
+BELOW_ZERO = 0.01
+"""Part of the draws with a loss that cannot be, from which a plan is warned of."""
 
 
 def plan(
@@ -86,10 +87,10 @@ def plan(
         budget = None if max_forgetting is None else gather(forgetting, "--max-forgetting", max_forgetting)
         worth = None if weights is None else gather(weights_of, "--weights", weights)
         if max_forgetting is not None and weights is not None:
-            gather(_refuse, "expected one of --max-forgetting and --weights, got both")
+            gather.fault("expected one of --max-forgetting and --weights, got both")
         if max_forgetting is None and weights is None and domain_tokens is None:
-            gather(
-                _refuse, "say what is wanted: --max-forgetting or --weights (or --domain-tokens, for domain loss alone)"
+            gather.fault(
+                "say what is wanted: --max-forgetting or --weights (or --domain-tokens, for domain loss alone)"
             )
         if base_loss is not None:
             gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
@@ -105,10 +106,6 @@ def plan(
             wanted = DomainLoss() if worth is None else WeightedLoss(*worth)
         actions = _actions(found, asked, flops, offered, scarce)
         _tell(found, domain, actions, wanted, confidence, base_loss, path, say)
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)
 
 
 def _one_space(asked: dict[str, float], flops: float | None, sizes: str | None, domain_tokens: str | None) -> None:

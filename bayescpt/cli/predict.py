@@ -81,17 +81,13 @@ def read_points(path: str) -> pd.DataFrame:
     gather = Gather()
     gather(check_points, points)
     if blank:
-        gather(_refuse, f"domain must be a name, not blank: row {', '.join(blank)}")
+        gather.fault(f"domain must be a name, not blank: row {', '.join(blank)}")
     if points.empty:
-        gather(_refuse, "expected at least one point, found none")
+        gather.fault("expected at least one point, found none")
     if taken:
-        gather(_refuse, f"the points have the columns of an answer already ({', '.join(taken)}): rename or drop them")
+        gather.fault(f"the points have the columns of an answer already ({', '.join(taken)}): rename or drop them")
     gather.done()
     return points
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)
 
 
 def also(found: Fit | Mixture) -> dict[str, Any]:

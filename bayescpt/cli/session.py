@@ -46,6 +46,10 @@ class Gather:
             self._errors.append(error)
             return cast(T, None)  # never read: done() raises before any value is used
 
+    def fault(self, message: str) -> None:
+        """Keep one that no check raises."""
+        self._errors.append(ValueError(message))
+
     def done(self) -> None:
         """Raise InputError if anything failed."""
         if self._errors:
