@@ -40,7 +40,7 @@ import pandas as pd
 
 from bayescpt.ask import predict
 from bayescpt.data.table import Table
-from bayescpt.fit import Fit, SamplerSettings, fit
+from bayescpt.fit import Fit, SamplerSettings, astray, fit
 from bayescpt.fit.compare import stacking_weights
 from bayescpt.fit.foresight import expected_density, run_densities
 from bayescpt.laws import BILLION, LAWS
@@ -75,7 +75,7 @@ class Case:
         """The kept rows without their top scale, and that."""
         scale = self.kept["size"] * (self.kept["tokens"] if self.scale == "compute" else 1.0)
         top = scale > 0.8 * scale.max()
-        return Case(self.kept[~top].reset_index(drop=True), self.kept[top].reset_index(drop=True), self.scale)
+        return _case(self.kept[~top], self.kept[top], self.scale)
 
     def parts(self) -> Iterator[Case]:
         """A case for every fit."""
@@ -135,9 +135,12 @@ def chinchilla_epoch(folder: Path, outliers: bool) -> Case:
 
 def _split(rows: pd.DataFrame, held: pd.Series, scale: str) -> Case:
     rows = rows.assign(target=DOMAIN, size=rows["size"].astype(float), tokens=rows["tokens"].astype(float))
-    kept, far = rows[~held], rows[held].copy()
+    return _case(rows[~held], rows[held], scale)
+
+
+def _case(kept: pd.DataFrame, far: pd.DataFrame, scale: str) -> Case:
     most = (kept["size"] * kept["tokens"]).groupby(kept["domain"]).max()
-    far["distance"] = far["size"] * far["tokens"] / most.reindex(far["domain"]).to_numpy()
+    far = far.assign(distance=far["size"] * far["tokens"] / most.reindex(far["domain"]).to_numpy())
     return Case(kept.reset_index(drop=True), far.reset_index(drop=True), scale)
 
 
@@ -229,7 +232,8 @@ def study(name: str, model: str, options: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"set": name, "model": model, "method": options.method}
     failed: set[str] = set()
     rows, told = [], []
-    for case in SETS[name].case(options.folder).parts():
+    for part in SETS[name].case(options.folder).parts():
+        case = part.inner() if options.inner else part
         found = fits(case, model, options)
         failed |= {check.name for one in found for check in one.checks if not check.passed}
         if len(case.held):
@@ -302,6 +306,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--set", action="append", choices=tuple(SETS))
     parser.add_argument("--model", action="append")
+    parser.add_argument("--inner", action="store_true", help="predict the last scale of the rows that are fitted")
+    parser.add_argument("--beyond", type=float, help="how fast laws go astray with compute, instead of the package's")
     parser.add_argument("--method", default="laplace", choices=("laplace", "nuts"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chains", type=int, default=2)
@@ -310,6 +316,8 @@ def main() -> None:
     parser.add_argument("--target-accept", type=float, default=0.97)
     parser.add_argument("--out", type=Path, default=Path("published.jsonl"))
     options = parser.parse_args()
+    if options.beyond is not None:
+        astray.BEYOND_COMPUTE = options.beyond
     done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     finished = {(r["set"], r["model"], r["method"]) for r in done}
     for name in options.set or SETS:
