@@ -29,7 +29,11 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 OWNERS = {
     "matplotlib": {"bayescpt.report"},
     "arviz_plots": {"bayescpt.report"},
+    "jinja2": {"bayescpt.report"},
     "torch": {"trainer"},
+    "tensorboard": {"bayescpt.data.importers"},
+    "wandb": {"bayescpt.data.importers"},
+    "mlflow": set(),
     "numpyro.infer": {"bayescpt.model", "bayescpt.fit"},
     "numpyro.sample": {"bayescpt.model"},
     "numpyro.plate": {"bayescpt.model"},

@@ -15,13 +15,15 @@ from bayescpt.cli.check import check
 from bayescpt.cli.compare import compare
 from bayescpt.cli.diagnose import diagnose
 from bayescpt.cli.fit import fit
+from bayescpt.cli.import_ import import_
 from bayescpt.cli.next import next_
 from bayescpt.cli.plan import plan
 from bayescpt.cli.predict import predict
+from bayescpt.cli.report import report
 from bayescpt.cli.session import INTERRUPTED, error_object, write_json
 from bayescpt.data.faults import Fault
 
-COMMANDS = (check, fit, compare, diagnose, predict, cmr, ratio, plan, next_)
+COMMANDS = (check, import_, fit, compare, diagnose, predict, cmr, ratio, plan, next_, report)
 
 UsageError = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])
 """What typer raises for every malformed command line; it has moved between versions, its subclass has not."""

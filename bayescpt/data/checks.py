@@ -42,6 +42,14 @@ def validate(frame: pd.DataFrame) -> tuple[Fault, ...]:
     Args:
         frame: columns of :data:`bayescpt.schema.COLUMNS`, others are ignored; rows count from 1 in the
             frame's order, whatever its index.
+
+    Examples:
+        >>> from bayescpt.data import validate
+        >>> frame = table.frame()
+        >>> frame.loc[2, "loss"] = -1.0
+        >>> for fault in validate(frame):
+        ...     print(fault)
+        out_of_bounds: loss must be > 0 nats/token, got -1 in row 3; loss is the mean cross-entropy
     """
     return validate_sheet(sheet_of(frame))
 

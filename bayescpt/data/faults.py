@@ -40,6 +40,14 @@ class TableError(ValueError):
     Args:
         faults: all faults, at least one.
         source: where the table came from, usually the path as the user gave it.
+
+    Examples:
+        >>> from bayescpt import Table, TableError
+        >>> try:
+        ...     Table.from_frame(table.frame().drop(columns="ratio"), source="rows.csv")
+        ... except TableError as error:
+        ...     print([fault.code for fault in error.faults])
+        ['missing_column']
     """
 
     def __init__(self, faults: Iterable[Fault], source: str | None = None) -> None:

@@ -63,6 +63,14 @@ def overview(table: Table) -> Overview:
 
     Raises:
         ValueError: the table has no training row.
+
+    Examples:
+        >>> from bayescpt import overview
+        >>> seen = overview(table)
+        >>> seen.runs, seen.base_losses
+        (36, 12)
+        >>> [finding.code for finding in seen.findings if finding.level == "REVIEW"]
+        ['two_sizes', 'no_repeated_seeds']
     """
     if not len(table):
         raise ValueError("expected a table with training rows, got none; select at least one row")

@@ -30,8 +30,19 @@ def read_frame(path: str | Path) -> pd.DataFrame:
 
     Raises:
         TableError: the file is missing, empty, of an unknown kind or unreadable.
+
+    Examples:
+        >>> from bayescpt.data import read_frame
+        >>> read_frame("examples/data/quickstart.parquet").shape
+        (864, 15)
     """
     path = Path(path)
+    check_table_file(path)
+    return _read_csv(path) if path.name.lower().endswith(CSV_SUFFIXES) else _read_parquet(path)
+
+
+def check_table_file(path: Path) -> None:
+    """Raise TableError unless ``path`` is a file of some bytes whose name says CSV or Parquet."""
     name = path.name.lower()
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
@@ -41,7 +52,6 @@ def read_frame(path: str | Path) -> pd.DataFrame:
         raise _error(path, "file_unknown", f"expected a name ending in {known}, got {path.name!r}; convert it")
     if path.stat().st_size == 0:
         raise _error(path, "file_empty", "expected a header and rows, got 0 bytes; write the table again")
-    return _read_csv(path) if name.endswith(CSV_SUFFIXES) else _read_parquet(path)
 
 
 def _error(path: Path, code: str, message: str) -> TableError:
@@ -56,9 +66,14 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         raise _error(path, "file_unreadable", message) from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a CSV file (also gzipped) as text.
+
+    Raises:
+        TableError: it is no CSV in UTF-8, has blank lines only, or rows that are shorter or longer than its header.
+    """
     try:
-        with _open_text(path) as file:
+        with open_text(path) as file:
             records = list(csv.reader(file, strict=True))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         message = f"expected comma-separated UTF-8 text, but it cannot be read ({_first_line(error)})"
@@ -76,6 +91,11 @@ def _read_csv(path: Path) -> pd.DataFrame:
             f"{row_list(ragged)}; complete or delete these rows, and quote fields that hold commas"
         )
         raise TableError([Fault("ragged_row", message, rows=ragged)], source=str(path))
+    return header, body
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    header, body = read_cells(path)
     kinds = {column.name: column.kind for column in COLUMNS}
     kinds |= {name: "number" for name in header if name.startswith(SHARE)}
     series = [_column([record[i] for record in body], kinds.get(name, "text")) for i, name in enumerate(header)]
@@ -84,7 +104,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _open_text(path: Path) -> TextIOWrapper:
+def open_text(path: Path) -> TextIOWrapper:
+    """A CSV file (also gzipped) to read as text."""
     # utf-8-sig, because spreadsheets put a byte-order mark in front of the first column's name
     if path.name.lower().endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")

@@ -44,6 +44,12 @@ class Table:
         shares: realised share of each of them in the stream, together 1; None where they are not told.
         loss_se, flops, lr, lr_sum, lr_anneal, domain_epochs, seed: as in the contract, or None if not given.
         unused: columns of the source outside the contract.
+
+    Examples:
+        >>> from bayescpt import Table
+        >>> table = Table.read("examples/data/quickstart.parquet")
+        >>> len(table), table.domains
+        (792, ('cpp', 'metrics', 'python'))
     """
 
     domains: tuple[str, ...]
@@ -132,6 +138,12 @@ class Table:
 
         Raises:
             TableError: with every fault that :func:`bayescpt.data.checks.validate` finds.
+
+        Examples:
+            >>> from bayescpt import Table
+            >>> frame = table.frame()
+            >>> len(Table.from_frame(frame[frame["domain"] == "cpp"]))
+            264
         """
         sheet = sheet_of(frame)
         faults = validate_sheet(sheet)
@@ -156,6 +168,11 @@ class Table:
 
         Raises:
             ValueError: the mask is not one boolean for each row.
+
+        Examples:
+            >>> early = table.select(table.tokens < 1e5)
+            >>> bool(early.tokens.max() < 1e5), early.domains == table.domains
+            (True, True)
         """
         mask = np.asarray(mask)
         if mask.dtype != np.bool_ or mask.shape != (len(self),):

@@ -45,6 +45,12 @@ def answers_at(fit: Fit | Mixture, domain: str, size: float, tokens: float, max_
 
     Raises:
         ValueError: on impossible settings, or where the fit failed its checks and was not accepted.
+
+    Examples:
+        >>> from bayescpt.report import answers_at
+        >>> answer = answers_at(fitted, "cpp", size=590720, tokens=204800, max_forgetting=0.05)
+        >>> sorted(answer.as_dict())
+        ['critical_ratio', 'domain', 'max_forgetting', 'ratio', 'size', 'tokens']
     """
     return Answers(
         domain=domain,

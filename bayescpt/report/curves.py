@@ -8,7 +8,7 @@ import pandas as pd
 from bayescpt.ask import summarise
 from bayescpt.data.runs import SAME_RATIO, distinct, runs_of
 from bayescpt.data.table import Table
-from bayescpt.fit import Fit
+from bayescpt.fit import Fit, Mixture
 from bayescpt.schema import TARGETS, Target
 
 RATIO_POINTS = 101
@@ -32,18 +32,27 @@ def measured(table: Table, domain: str, size: float, target: Target) -> pd.DataF
     return pd.DataFrame({**columns, "run_ratio": run_ratio})
 
 
-def along_ratio(fit: Fit, domain: str, size: float, tokens: float, target: Target) -> pd.DataFrame:
+def along_ratio(fit: Fit | Mixture, domain: str, size: float, tokens: float, target: Target) -> pd.DataFrame:
     """Loss over ratios in [0, 1] after ``tokens`` tokens, nats per token; columns of :func:`bayescpt.ask.summarise`."""
     ratios = np.linspace(0.0, 1.0, RATIO_POINTS)
     return summarise(fit, _points(domain, size, ratios, np.full(RATIO_POINTS, tokens), target))
 
 
 def along_tokens(
-    fit: Fit, domain: str, size: float, ratios: np.ndarray, first: float, last: float, target: Target
+    fit: Fit | Mixture, domain: str, size: float, ratios: np.ndarray, first: float, last: float, target: Target
 ) -> pd.DataFrame:
     """Loss from ``first`` to ``last`` tokens at each ratio, nats per token; columns as in :func:`along_ratio`."""
     tokens = np.geomspace(first, last, TOKEN_POINTS)
     return summarise(fit, _points(domain, size, np.repeat(ratios, TOKEN_POINTS), np.tile(tokens, len(ratios)), target))
+
+
+def base_loss(fit: Fit | Mixture, domain: str, size: float, target: Target) -> float | None:
+    """Loss of the base of this size, median over draws, nats per token; None where the table has none of the target."""
+    one = fit if isinstance(fit, Fit) else next(iter(fit.members.values()))
+    try:
+        return float(np.median(one.base_loss(domain, size, target)))
+    except ValueError:
+        return None
 
 
 def _points(domain: str, size: float, ratios: np.ndarray, tokens: np.ndarray, target: Target) -> pd.DataFrame:

@@ -45,6 +45,12 @@ def domain_figure(fit: Fit, answers: Sequence[Answers]) -> Figure:
 
     Raises:
         ValueError: if there is no answer, if they are of several domains, or the table has no rows of one of them.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from bayescpt.report import answers_at, domain_figure, save_figure
+        >>> figure = domain_figure(fitted, [answers_at(fitted, "cpp", 590720.0, 204800.0, max_forgetting=0.05)])
+        >>> save_figure(figure, Path("cpp.png"))
     """
     domains = {answer.domain for answer in answers}
     if len(domains) != 1:

@@ -5,6 +5,7 @@ Colours are those of Okabe and Ito (2008) and the map viridis, which people with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from bayescpt.ask import summary
@@ -22,6 +24,8 @@ LAW, BUDGET, RATIO, CRITICAL = "#0072B2", "#D55E00", "#E69F00", "#009E73"
 MEASURED, BASE = "#222222", "#555555"
 LABEL = 11
 """Points of the axis labels."""
+SHARES_A_LINE = 6
+"""Of the key of a token panel."""
 DARK, LIGHT, BAR = 0.35, 0.15, 0.7
 """Opacity of the band of the expected loss, of that of a new run, and of the bars of the answers."""
 
@@ -103,4 +107,22 @@ def token_panel(axes: Axes, rows: pd.DataFrame, curves: pd.DataFrame, target: Ta
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("CPT tokens (log scale)", fontsize=LABEL)
     axes.set_ylabel(f"{target} loss\n(nats/token)", fontsize=LABEL)
+    return axes
+
+
+def share_key(axes: Axes, ratios: Sequence[float]) -> Axes:
+    """Above a token panel, what share of domain data each colour is."""
+    lines = [Line2D([], [], color=ratio_colour(r), linewidth=4, label=f"{r:.0%}".replace("%", " %")) for r in ratios]
+    columns = min(len(lines), SHARES_A_LINE)
+    axes.legend(
+        handles=lines,
+        ncols=columns,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        frameon=False,
+        fontsize=9,
+        handlelength=0.8,
+        handletextpad=0.4,
+        columnspacing=0.9,
+    )
     return axes

@@ -19,6 +19,12 @@ def answers_table(answers: Sequence[Answers]) -> Table:
 
     Raises:
         ValueError: if there is no answer, or answers differ in their forgetting budget or in being accepted.
+
+    Examples:
+        >>> from bayescpt.report import answers_at, answers_table
+        >>> table_of = answers_table([answers_at(fitted, "cpp", 590720, 204800, max_forgetting=0.05)])
+        >>> [column.header for column in table_of.columns]
+        ['domain', 'size', 'optimal ratio', 'none', 'all', 'CMR', 'none', 'all']
     """
     budgets = {answer.max_forgetting for answer in answers}
     accepted = {answer.accepted for answer in answers}

@@ -1,4 +1,4 @@
-"""Counts as people say them."""
+"""Counts, shares and multiples as people say them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,14 @@ def count(value: float) -> str:
         if rounded >= scale:
             return f"{rounded / scale:g}{suffix}"
     return f"{rounded:g}"
+
+
+def share(ratio: float) -> str:
+    """A ratio in [0, 1] as a percentage with a space that does not break: ``55 %``; small ones with a digit more."""
+    digits = 1 if 0 < ratio < 0.0995 or 0.9005 < ratio < 1 else 0
+    return f"{100 * ratio:.{digits}f}".removesuffix(".0") + "\u00a0%"
+
+
+def times(factor: float) -> str:
+    """A multiple: ``3.4x``, ``250x``."""
+    return f"{factor:,.0f}x" if factor >= 100 else f"{factor:.3g}x"

@@ -8,7 +8,7 @@ import pytest
 
 from bayescpt.data import Table
 from bayescpt.fit import Check, Fit, prior_fit
-from bayescpt.report import Answers, answers_at
+from bayescpt.report import Answers, Report, answers_at, asked_of, report
 
 SIZES = (1e5, 6e5)
 TOKENS = (4e3, 2e4, 1e5, 2e5)
@@ -53,3 +53,22 @@ def unreliable(drawn: Fit) -> Fit:
 def answers(drawn: Fit) -> list[Answers]:
     """Both domains at both sizes."""
     return [answers_at(drawn, domain, size, TOKENS[-1], BUDGET) for domain in ("code", "law[s]") for size in SIZES]
+
+
+ODD = "<b>law</b> $x$ & co"
+"""A name that HTML, mathematical text and shells would each trip over."""
+
+
+@pytest.fixture(scope="session")
+def odd(table: Table) -> Fit:
+    """A fit with an oddly named domain that failed its checks, accepted for an odd reason."""
+    frame = table.frame().replace({"domain": {"law[s]": ODD}})
+    drawn = prior_fit(Table.from_frame(frame), "memory", seed=0, draws=60)
+    failed = (Check("r_hat", False, "1.5 at beta; wanted below 1.01: sample more"), Check("divergences", True, "none"))
+    return replace(drawn, checks=failed).accept('for "a test" <i>only</i>')
+
+
+@pytest.fixture(scope="session")
+def page(odd: Fit) -> Report:
+    """The report of it, for a run beyond the rows."""
+    return report(odd, asked_of(odd.table, size=2e6, tokens=1e6, confidence=0.6), "a fit.nc")
