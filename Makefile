@@ -3,6 +3,7 @@
 ## make install         only the virtual environment
 ## make lint, pytest    the two halves of make test
 ## make lock            resolve requirements.lock anew (needs uv)
+## make docs            the documentation as pages, site/index.html: docs/*.md and the API from docstrings
 ## make contracts      every law with every pooling and noise: draws, densities, gradients; minutes
 ## make launchers      the launchers on clusters of this machine, and kill -9 at random moments
 ## make study          train the study of examples/data, gather its tables, draw its figures: CORPORA=DIR, hours
@@ -25,7 +26,7 @@ HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.f
 MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
 NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py
 
-.PHONY: help install quickstart test lint pytest contracts launchers study lock clean coverage-study
+.PHONY: help install quickstart test lint pytest docs contracts launchers study lock clean coverage-study
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -79,6 +80,10 @@ study: $(INSTALLED)
 lock:
 	tools/lock.sh
 
+docs: $(INSTALLED)
+	$(IN) mkdocs build --strict # not --quiet: warnings that it hides do not count
+	@echo "written: site/index.html"
+
 contracts: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(IN) pytest -m slow -n $(WORKERS) -q tests/model/test_every_model.py
 
@@ -86,5 +91,5 @@ coverage-study: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/coverage.py
 
 clean:
-	rm -rf $(VENV) .venv312 build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv312 build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find bayescpt trainer tests examples tools -name __pycache__ -type d -prune -exec rm -rf {} +
