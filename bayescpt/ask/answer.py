@@ -34,6 +34,11 @@ def summary(answer: xr.Dataset) -> dict[str, Any]:
 
     Draws without an admissible ratio count as 0 in mean and quantiles: with none admissible, no domain data at all
     comes closest. ``p_none`` says how often.
+
+    Examples:
+        >>> from bayescpt import ratio_under_budget, summary
+        >>> list(summary(ratio_under_budget(fitted, "cpp", 590720, 204800, max_forgetting=0.05)))
+        ['domain', 'size', 'tokens', 'tolerance', 'mean', 'q05', 'q50', 'q95', 'p_none', 'p_all']
     """
     value = answer["value"].values
     low, middle, high = np.quantile(value, QUANTILES)

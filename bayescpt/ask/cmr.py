@@ -40,8 +40,14 @@ def critical_ratio(
 
     ``stated`` says of the run what the law looks at besides, by name (model/covariates).
 
-    Under a law that cannot rise the second condition always holds, and the answer is the first one's: attribute
-    ``note`` says so.
+    Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`. Under a law that cannot rise the second
+    condition always holds, and the answer is the first one's: attribute ``note`` says so. Raises ValueError on
+    impossible settings.
+
+    Examples:
+        >>> from bayescpt import critical_ratio, summary
+        >>> round(summary(critical_ratio(fitted, "cpp", size=590720, tokens=204800))["q50"], 1)
+        0.7
     """
     if not tolerance >= 0:
         raise ValueError(f"tolerance must be at least 0 nats, got {tolerance}")

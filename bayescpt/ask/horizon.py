@@ -41,6 +41,11 @@ def horizon(table: Table, domain: str, size: float, tokens: float) -> Horizon:
     """How far ``size`` parameters and ``tokens`` tokens lie beyond the training rows of ``table``.
 
     Raises ValueError unless both are finite and positive.
+
+    Examples:
+        >>> from bayescpt import horizon
+        >>> horizon(table, "law", size=5907200, tokens=204800).fields()
+        {'extrapolation': {'size': 10.0}, 'new_domain': True}
     """
     check_setting(size, tokens)
     least, most = float(table.size.min()), float(table.size.max())

@@ -52,6 +52,13 @@ def ratio_under_limited_data(
     Attribute ``p_boundary`` is the part of draws at 1.
 
     Raises ValueError on impossible settings, and where ``tokens`` are given and the law knows nothing of repetition.
+
+    Examples:
+        >>> from bayescpt import ratio_under_limited_data, summary
+        >>> answer = ratio_under_limited_data(fitted, "cpp", size=590720, domain_tokens=50000)
+        >>> said = summary(answer)
+        >>> 0.8 < said["q05"] <= said["q95"] <= 1, said["tokens"]
+        (True, None)
     """
     check_setting(size, domain_tokens if tokens is None else tokens)
     if not (np.isfinite(domain_tokens) and domain_tokens > 0):

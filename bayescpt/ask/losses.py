@@ -10,10 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from bayescpt.fit import Fit
 from bayescpt.fit.astray import base_effect, drift, drift_scale
+from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
@@ -44,6 +45,7 @@ class Losses:
         refuse_statements(self.law, stated or {})
         self.draws: Draws = fit.draws(domain)
         self.count = fit.size
+        self._picked: Int[np.ndarray, " draw"] = np.arange(fit.size)
         self.size, self.tokens = float(size), float(tokens)
         self._stated = dict(stated or {})
         for target, value in (base_loss or {}).items():
@@ -61,10 +63,21 @@ class Losses:
         other._stated = {**self._stated, **stated}
         return other
 
+    def picking(self, draws: Int[np.ndarray, " picked"]) -> Losses:
+        """The same losses at some of the draws; what is left to chance is what it is for all of them."""
+        other = copy(self)
+        other.draws = jax.tree.map(lambda values: values[..., draws], self.draws)
+        other.count = len(draws)
+        other._picked = self._picked[draws]
+        other._base = {target: values[draws] for target, values in self._base.items()}
+        other._missing = {}
+        other.__dict__.pop("_theta", None)
+        return other
+
     def base(self, target: Target) -> Float[np.ndarray, " draw"]:
         """Loss of the base model on the target's set."""
         if target not in self._base:
-            self._base[target] = self._fit.base_loss(self._domain, self.size, target)
+            self._base[target] = self._fit.base_loss(self._domain, self.size, target)[self._picked]
         return self._base[target]
 
     def _usual(self, target: Target) -> Float[np.ndarray, " draw"]:
@@ -145,8 +158,11 @@ class Losses:
     def _misfit(self, target: Target) -> tuple[Float[np.ndarray, " draw"], ...]:
         """At the first and at the last checkpoint, and which way it goes astray beyond, at an even mix."""
         if target not in self._missing:
-            start, end = base_effect(self._fit, self.draws, self._domain, target, self.size)
-            self._missing[target] = (start, end, drift(self._fit, self.draws, self._domain, target))
+            draws = self._fit.draws(self._domain)
+            start, end = base_effect(self._fit, draws, self._domain, target, self.size)
+            way = drift(self._fit, draws, self._domain, target)
+            start, end, way = (np.asarray(values)[self._picked] for values in (start, end, way))
+            self._missing[target] = (start, end, way)
         return self._missing[target]
 
     def slope(
@@ -186,7 +202,7 @@ class Losses:
 
     @cached_property
     def _theta(self) -> dict[Target, dict[str, np.ndarray]]:
-        theta = {name: np.asarray(values) for name, values in self.draws.theta.items()}
+        theta = self.draws.theta
         return {target: {name: values[index] for name, values in theta.items()} for index, target in enumerate(TARGETS)}
 
     def _refuse_unknown(self, target: Target) -> None:
@@ -209,7 +225,7 @@ class Losses:
         return np.broadcast_to(value, (*shape, *own))
 
 
-_loudness = jax.jit(loudness)
+_loudness: Callable[..., Array] = quick_jit(loudness)
 
 
 def _spread(shape: tuple[int, ...], point: Point) -> Point:
@@ -218,18 +234,16 @@ def _spread(shape: tuple[int, ...], point: Point) -> Point:
     return Point(**fields, given=point.given)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _expected(
-    law: Law, shape: tuple[int, ...], theta: dict[str, Array], point: Point, missed: tuple[Array, ...]
-) -> Array:
+@partial(quick_jit, static_argnums=(0, 1))
+def _expected(law: Law, shape: tuple[int, ...], theta: dict[str, Any], point: Point, missed: tuple[Any, ...]) -> Array:
     """Loss by the law with what it misses. All is spread out in here: out there it would be memory and time."""
     whole = {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}
     *loud, line = missed
     return _over(law.loss, whole, _spread(shape, point)) + loudness(*loud) * line
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _slope(law: Law, shape: tuple[int, ...], theta: dict[str, Array], point: Point, rates: dict[str, Array]) -> Array:
+@partial(quick_jit, static_argnums=(0, 1))
+def _slope(law: Law, shape: tuple[int, ...], theta: dict[str, Any], point: Point, rates: dict[str, Any]) -> Array:
     """Derivative of the loss by log tokens, where covariates change by ``rates`` per e-fold of tokens."""
 
     def one(values: dict[str, Array], where: Point, rates: dict[str, Array]) -> Array:

@@ -57,6 +57,17 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
     run, with its run offset and residual. Draws share their parameters across points, so differences between points
     are honest.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from bayescpt import predict
+        >>> points = pd.DataFrame({"ratio": [0.25, 0.5]})
+        >>> points = points.assign(domain="cpp", size=1e6, tokens=2e5, target="general")
+        >>> drawn = predict(fitted, points)
+        >>> dict(drawn.sizes)
+        {'sample': 200, 'point': 2}
+        >>> bool((drawn["expected"].std("sample") < drawn["predictive"].std("sample")).all())
+        True
     """
     check_points(points)
     shares = {name.removeprefix(SHARE): name for name in map(str, points.columns) if name.startswith(SHARE)}
@@ -98,7 +109,19 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
 
 
 def summarise(fit: Fit | Mixture, points: pd.DataFrame) -> pd.DataFrame:
-    """``points`` with mean, sd, q05, q50, q95 of the expected loss and pred_q05, pred_q50, pred_q95 of a new run."""
+    """``points`` with mean, sd, q05, q50, q95 of the expected loss and pred_q05, pred_q50, pred_q95 of a new run.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from bayescpt import summarise
+        >>> points = pd.DataFrame({"ratio": [0.25, 0.5]})
+        >>> points = points.assign(domain="cpp", size=1e6, tokens=2e5, target="domain")
+        >>> said = summarise(fitted, points)
+        >>> list(said.columns[-8:])
+        ['mean', 'sd', 'q05', 'q50', 'q95', 'pred_q05', 'pred_q50', 'pred_q95']
+        >>> said["q50"].round(1).to_list()
+        [2.0, 1.7]
+    """
     answer = predict(fit, points)
     expected = np.quantile(answer["expected"].values, (0.05, 0.5, 0.95), axis=0)
     predictive = np.quantile(answer["predictive"].values, (0.05, 0.5, 0.95), axis=0)

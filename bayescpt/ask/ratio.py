@@ -38,6 +38,13 @@ def ratio_under_budget(
 
     Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`. Raises ValueError on impossible
     settings.
+
+    Examples:
+        >>> from bayescpt import ratio_under_budget, summary
+        >>> answer = ratio_under_budget(fitted, "cpp", size=590720, tokens=204800, max_forgetting=0.05)
+        >>> said = summary(answer)
+        >>> round(said["q50"], 1), said["p_none"], said["p_all"]
+        (0.7, 0.0, 0.0)
     """
     if not max_forgetting >= 0:
         raise ValueError(f"max_forgetting must be at least 0, got {max_forgetting}")

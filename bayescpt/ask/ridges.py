@@ -24,6 +24,7 @@ from bayescpt.ask.losses import Losses
 from bayescpt.data.runs import SAME_RATIO, distinct
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit
+from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.ridges import Direction, together, unidentified
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.density import coordinate_moments
@@ -127,6 +128,11 @@ def ridges(fit: Fit) -> tuple[Ridge, ...]:
     than 0.9. The same one in several domains is told once, with the run for the domain where it is the widest. Domains
     without rows are left out, nothing being known there but what the others say. A fit that failed its checks is
     looked into all the same.
+
+    Examples:
+        >>> from bayescpt import ridges
+        >>> for ridge in ridges(fitted):  # doctest: +SKIP
+        ...     print(ridge.target, ridge.name, ridge.domains, ridge.run)
     """
     fit = fit if fit.passed else fit.accept("looking for what is not identified")
     groups: dict[tuple[str, str, str], list[_Found]] = {}
@@ -250,7 +256,8 @@ class _Grid:
                 for index, target in enumerate(TARGETS):
                     coordinates = _of(fit.posterior["coordinates"], domain, target)
                     where = losses.point(target, ratios[:, None])
-                    slopes = _slopes(fit.model.law, coordinates, where, fit.reference, jnp.asarray(BASE_SHARE[index]))
+                    given = jnp.asarray(coordinates), where, fit.reference, jnp.asarray(BASE_SHARE[index])
+                    slopes = _slopes(fit.model.law, *given)
                     expected = losses.at(target, ratios[:, None])
                     parts[target].append((expected, np.asarray(slopes), _noise(losses, target, ratios)))
         joined = {target: [np.concatenate(each) for each in zip(*parts[target], strict=True)] for target in TARGETS}
@@ -274,7 +281,7 @@ class _Grid:
         return Telling(size, ratio, tokens, self.last, float(along[best]), float(removes[best]))
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(quick_jit, static_argnums=0)
 def _slopes(law: Law, coordinates: Array, where: Point, reference: Reference, base_share: Array) -> Array:
     """Gradient of the loss in the coordinates: (ratio, draw, coordinate) from (draw, coordinate) and (ratio, draw)."""
 

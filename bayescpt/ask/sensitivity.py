@@ -39,7 +39,8 @@ def decisions(
         size, tokens: of the run; the table's largest by default.
         tolerance: budget and tolerance, nats per token.
 
-    Empty where the table has no general loss of any base: forgetting cannot be measured without one.
+    Returns a Dataset for each, see :func:`bayescpt.ask.answer.ratio_answer`; nothing where the table has no general
+    loss of any base: forgetting cannot be measured without one.
     """
     table = fit.table
     if np.isnan(table.base_losses[:, :, TARGETS.index(GENERAL)]).all():
@@ -67,6 +68,14 @@ def sensitivity(fit: Fit, answers: Mapping[str, xr.Dataset] | None = None) -> pd
     The prior is what was stated of the population and of the noise, and of the coordinates where nothing pools them.
 
     Raises ValueError where the fit holds prior draws, or no log prior (written by an earlier version).
+
+    Examples:
+        >>> from bayescpt import decisions, sensitivity
+        >>> found = sensitivity(fitted, decisions(fitted, ["cpp"]))
+        >>> found["quantity"].to_list()[:2]
+        ['optimal ratio, cpp', 'critical ratio, cpp']
+        >>> list(found.columns)
+        ['quantity', 'kind', 'prior', 'likelihood', 'verdict']
     """
     if fit.method == "prior":
         raise ValueError("the draws are of the prior: there is no likelihood that they hang on; fit the rows first")

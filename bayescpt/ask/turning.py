@@ -44,6 +44,14 @@ def turning_time(
     Returns a Dataset over draws with ``value`` (tokens), ``none`` and ``start``; :func:`turning_summary` sums it up.
     Under a law that cannot rise every draw falls from the start, and attribute ``note`` says so. Raises ValueError on
     impossible settings.
+
+    Examples:
+        >>> from bayescpt import turning_summary, turning_time
+        >>> said = turning_summary(turning_time(fitted, "cpp", size=590720, ratio=0.5))
+        >>> said["q05"] < said["q50"] < said["q95"] < said["horizon"]
+        True
+        >>> said["p_none"], said["p_start"]
+        (0.0, 0.0)
     """
     if not 0 <= ratio <= 1:
         raise ValueError(f"ratio must be a share of domain tokens within [0, 1], got {ratio}")

@@ -47,6 +47,14 @@ def ratio_of_least_loss(
 
     Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`: ``none``, the optimum is no domain data
     at all; ``every``, it is nothing else. Raises ValueError on impossible settings.
+
+    Examples:
+        >>> from bayescpt import ratio_of_least_loss, summary
+        >>> place = {"size": 590720, "tokens": 204800}
+        >>> even = ratio_of_least_loss(fitted, "cpp", **place, general_weight=1, domain_weight=1)
+        >>> for_domain = ratio_of_least_loss(fitted, "cpp", **place, general_weight=1, domain_weight=4)
+        >>> summary(even)["q50"] < summary(for_domain)["q50"]
+        True
     """
     check_weights(general_weight, domain_weight)
     refuse_without_share(fit)

@@ -18,9 +18,6 @@ from bayescpt.cli.session import Gather, session
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bayescpt.design import Acquisition
-
-ACQUISITIONS = ("regret", "information", "variance")
 RATIOS = 65
 
 
@@ -35,7 +32,7 @@ def next_(
     ] = None,
     count: Annotated[int, typer.Option(metavar="N", help="Runs to propose at most.")] = 1,
     by: Annotated[
-        str, typer.Option(metavar="WHAT", help=f"What a run is to bring: {', '.join(ACQUISITIONS)}.")
+        str, typer.Option(metavar="WHAT", help="What a run is to bring; an unknown name lists what is on offer.")
     ] = "regret",
     power: Annotated[float, typer.Option(metavar="P", help="Runs are ranked by what they bring over cost^P.")] = 0.5,
     least_gain: Annotated[
@@ -55,12 +52,14 @@ def next_(
         gather(bounded, "--count", count, 1)
         gather(bounded, "--power", power, 0)
         gather(bounded, "--least-gain", least_gain, 0)
-        if by not in ACQUISITIONS:
-            gather.fault(f"--by: expected one of {', '.join(ACQUISITIONS)}, got '{by}'")
         inputs = [fit, space, *([pending] if pending else [])]
         path = None if out is None else gather(check_output, out, inputs, (".yaml", ".yml"))
+        from bayescpt.design import ACQUISITIONS
         from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
 
+        kinds = {kind.name: kind for kind in ACQUISITIONS}
+        if by not in kinds:
+            gather.fault(f"--by: expected one of {', '.join(kinds)}, got '{by}'")
         file = gather(read_space, Path(space))
         if path is not None and file is not None and file.study_path is not None:
             gather(check_output, out, [str(file.study_path)])
@@ -88,7 +87,7 @@ def next_(
             offered,
             values,
             budget,
-            lambda values: _acquisition(by, values, ratio),
+            lambda values: kinds[by].serving(values, ratio),
             count,
             power,
             under_way,
@@ -110,14 +109,6 @@ def next_(
             else:
                 say.note(f"nothing to run, so that {path} was not written")
         say.result(told | also(found), lambda console: draw(told, console))
-
-
-def _acquisition(by: str, values: Any, ratio: Any) -> Acquisition:
-    from bayescpt.design import InformationGain, RegretReduction, VarianceReduction, deciding_ratio
-
-    if by == "information":
-        return InformationGain(deciding_ratio(values, ratio))
-    return RegretReduction(values) if by == "regret" else VarianceReduction(values)
 
 
 def draw(told: dict[str, Any], console: Console) -> None:

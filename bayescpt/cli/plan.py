@@ -25,12 +25,13 @@ from bayescpt.cli.options import (
     forgetting,
 )
 from bayescpt.cli.options import weights as weights_of
+from bayescpt.cli.plan_space import Asked, actions_of, check, numbers, share_limits
+from bayescpt.cli.plan_words import draw
 from bayescpt.cli.predict import also
 from bayescpt.cli.session import Gather, Session, session
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
     from bayescpt.decide import Objective
     from bayescpt.fit import Fit, Mixture
@@ -57,7 +58,32 @@ def plan(
     ] = None,
     domain_tokens: Annotated[
         str | None,
-        typer.Option(metavar="X", help="Domain tokens that exist, each read once: the run is as long as they last."),
+        typer.Option(
+            metavar="X",
+            help="Domain tokens that exist. Alone: each is read once, and the run is as long as they last. With "
+            "--tokens, under the law `repeated`: they are read again.",
+        ),
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(metavar="LR,...", help="Learning rates to choose from, under the law `trajectory`: 1e-4,3e-4."),
+    ] = None,
+    anneal: Annotated[
+        str | None, typer.Option(metavar="PART,...", help="Parts of the run that anneal to 0 at its end: 0,0.2.")
+    ] = None,
+    mixtures: Annotated[
+        bool, typer.Option("--mixtures", help="Choose the shares of all sources, under a law of many sources.")
+    ] = False,
+    share_limit: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE=LOW:HIGH", help="Bounds of a source's share; repeatable.")
+    ] = None,
+    retain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FIT.nc:X",
+            help="Another set that is not to be forgotten: a fit whose general loss is that on it, and its budget; "
+            "repeatable.",
+        ),
     ] = None,
     max_forgetting: MaxForgetting = None,
     weights: Weights = None,
@@ -80,60 +106,52 @@ def plan(
         asked = {name: gather(count, f"--{name}", text) for name, text in (("size", size), ("tokens", tokens)) if text}
         scarce = None if domain_tokens is None else gather(count, "--domain-tokens", domain_tokens)
         offered = None if sizes is None else gather(counts, "--sizes", sizes)
-        gather(_one_space, asked, flops, sizes, domain_tokens)
+        rates = None if lr is None else gather(numbers, "--lr", lr, 0.0)
+        falls = None if anneal is None else gather(numbers, "--anneal", anneal, 0.0, 1.0)
+        limits = gather(share_limits, "--share-limit", share_limit or [])
+        given = {
+            "size": size,
+            "tokens": tokens,
+            "flops": flops,
+            "sizes": sizes,
+            "domain-tokens": domain_tokens,
+            "lr": lr,
+            "anneal": anneal,
+            "mixtures": mixtures or None,
+            "share-limit": share_limit,
+            "retain": retain,
+            "max-forgetting": max_forgetting,
+            "weights": weights,
+        }
+        gather(check, [name for name, value in given.items() if value is not None])
         if flops is not None:
             gather(bounded, "--flops", flops, 0, math.inf, False)
         gather(bounded, "--confidence", confidence, 0, 1, False)
         budget = None if max_forgetting is None else gather(forgetting, "--max-forgetting", max_forgetting)
         worth = None if weights is None else gather(weights_of, "--weights", weights)
-        if max_forgetting is not None and weights is not None:
-            gather.fault("expected one of --max-forgetting and --weights, got both")
-        if max_forgetting is None and weights is None and domain_tokens is None:
-            gather.fault(
-                "say what is wanted: --max-forgetting or --weights (or --domain-tokens, for domain loss alone)"
-            )
         if base_loss is not None:
             gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
         path = None if out is None else gather(check_output, out, [fit], CSV_SUFFIXES + PARQUET_SUFFIXES)
         found = gather(load, fit, accept, say)
+        from bayescpt.decide.retained import faults_of, retained_from
+
+        others = [gather(retained_from, text, lambda path: load(path, accept, say)) for text in retain or []]
         gather.done()
-        from bayescpt.decide import DomainLoss, ForgettingBudget, WeightedLoss
+        from bayescpt.decide import DomainLoss, ForgettingBudget, RetainedBudgets, WeightedLoss
 
         wanted: Objective
-        if budget is not None:
-            wanted = ForgettingBudget(*budget)
-        else:
+        if budget is None:
             wanted = DomainLoss() if worth is None else WeightedLoss(*worth)
-        actions = _actions(found, asked, flops, offered, scarce)
+        elif others:
+            wanted = RetainedBudgets(ForgettingBudget(*budget), others)
+            for fault in faults_of(others, domain, found):
+                gather.fault(f"--retain: {fault}")
+            gather.done()
+        else:
+            wanted = ForgettingBudget(*budget)
+        space = Asked(asked.get("size"), asked.get("tokens"), flops, offered, scarce, rates, falls, mixtures, limits)
+        actions = actions_of(found, domain, space)
         _tell(found, domain, actions, wanted, confidence, base_loss, path, say)
-
-
-def _one_space(asked: dict[str, float], flops: float | None, sizes: str | None, domain_tokens: str | None) -> None:
-    """Raise ValueError unless what may be chosen is stated in one way."""
-    if flops is not None and (asked or domain_tokens is not None):
-        raise ValueError("--flops chooses size and tokens: leave out --size, --tokens and --domain-tokens")
-    if flops is None and sizes is not None:
-        raise ValueError("--sizes are chosen from under --flops: state them, or one --size")
-    if flops is None and "size" not in asked:
-        raise ValueError("state the --size of the run, or --flops to choose it")
-    if flops is None and ("tokens" in asked) == (domain_tokens is not None):
-        raise ValueError("state the --tokens of the run, or the --domain-tokens that exist, not both")
-
-
-def _actions(
-    found: Fit | Mixture,
-    asked: dict[str, float],
-    flops: float | None,
-    sizes: list[float] | None,
-    domain_tokens: float | None,
-) -> pd.DataFrame:
-    from bayescpt.decide import domain_limited, ratios, under_compute
-
-    if flops is not None:
-        return under_compute(flops, found.table, sizes)
-    if domain_tokens is not None:
-        return domain_limited(asked["size"], domain_tokens)
-    return ratios(asked["size"], asked["tokens"])
 
 
 def _tell(
@@ -165,55 +183,3 @@ def _tell(
         write_frame(chosen.actions, path)
         say.note(f"{len(chosen.actions)} actions written to {path}")
     say.result(told, lambda console: draw(told, console))
-
-
-def draw(told: dict[str, Any], console: Console) -> None:
-    """A plan for a person: the decision first, in one sentence."""
-    for line in (decision(told), *_reasons(told)):
-        console.print(line, soft_wrap=True)
-
-
-def decision(told: dict[str, Any]) -> str:
-    """The decision in one sentence with its odds."""
-    action = told["action"]
-    run = f"{short(action['size'])} parameters for {short(action['tokens'])} tokens"
-    low, high = told["equally_good"]["low"], told["equally_good"]["high"]
-    if told["status"] == "none":
-        return (
-            f"No run on offer keeps the general loss within its budget with probability {told['confidence']:g}: "
-            f"the safest, ratio {action['ratio']:.3f} at {run}, does so with {action['p_allowed']:.2f}."
-        )
-    held = f"; the budget holds with probability {action['p_allowed']:.2f}" if "rise" in action else ""
-    if told["status"] == "flat":
-        sized = f"{short(action['size'])} parameters"
-        return f"Ratios {low:.2f} to {high:.2f} at {sized} are equally good as far as these rows can tell{held}."
-    return f"Train {told['domain']} at ratio {action['ratio']:.3f}, {run}{held}."
-
-
-def _reasons(told: dict[str, Any]) -> list[str]:
-    action, regret = told["action"], told["regret"]
-    lines = [f"  wanted: {told['objective']}"]
-    for name in ("domain", "general", "rise"):
-        if name in action:
-            what = "rise of the general loss" if name == "rise" else f"{name} loss"
-            band = f"90% interval {action[f'{name}_q05']:.4f} to {action[f'{name}_q95']:.4f}"
-            lines.append(f"  expected {what}: {action[name]:.4f} nats, {band}")
-    if "rise" in action:
-        lines.append(f"  probability that one measured run keeps the budget: {told['p_allowed_run']:.2f}")
-    lines.append(f"  regret against knowing the truth: mean {regret['mean']:.4f}, 95% below {regret['q95']:.4f} nats")
-    low, high = told["equally_good"]["low"], told["equally_good"]["high"]
-    if told["status"] == "chosen" and high > low:
-        lines.append(f"  equally good as far as these rows can tell: ratios {low:.3f} to {high:.3f}")
-    small, large = told["equally_good"]["sizes"]
-    if large > small:
-        lines.append(f"  sizes among the equally good: {short(small)} to {short(large)} parameters")
-    rival = told["runner_up"]
-    if rival is not None:
-        lines.append(
-            f"  runner-up: ratio {rival['ratio']:.3f}, {short(rival['size'])} parameters, "
-            f"{action['utility'] - rival['utility']:.4f} nats worse, better with probability {rival['p_better']:.2f}"
-            f"{' (a tie)' if rival['tied'] else ''}"
-        )
-    lines += [f"  {line}" for line in told["trust"]]
-    lines += [f"  {name}: {told[name]}" for name in ("accepted",) if name in told]
-    return lines

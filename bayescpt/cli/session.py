@@ -50,6 +50,11 @@ class Gather:
         """Keep one that no check raises."""
         self._errors.append(ValueError(message))
 
+    @property
+    def failed(self) -> bool:
+        """Whether anything has."""
+        return bool(self._errors)
+
     def done(self) -> None:
         """Raise InputError if anything failed."""
         if self._errors:

@@ -29,6 +29,12 @@ def pareto_front(
     Returns a Dataset over ``ratio``: ``general`` and ``domain`` with quantiles 0.05, 0.5 and 0.95 (nats per token), and
     ``p_efficient``, the probability that no other ratio has a lower loss of both kinds. A ratio at which both losses
     fall together with domain data, or rise together, is not a trade.
+
+    Examples:
+        >>> from bayescpt import pareto_front
+        >>> front = pareto_front(fitted, "cpp", size=590720, tokens=204800)
+        >>> front["general"].sel(quantile=0.5, ratio=[0.25, 0.75]).values.round(1)
+        array([2.9, 3.1])
     """
     actions = ratios(size, tokens)
     outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=False)

@@ -1,4 +1,5 @@
-"""What somebody wants of a run: a utility by draw, and what has to hold. To add one, name its class in ``OBJECTIVES``.
+"""What somebody wants of a run: a utility by draw, and what has to hold. To add one, name its class in
+``OBJECTIVES`` (decide/__init__.py).
 
 Utilities are negative losses in nats per token, so that regret has that unit too.
 """
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
@@ -33,6 +35,15 @@ class Objective(ABC):
         """By how much every action keeps what is asked of it, nats per token; None where nothing is asked."""
         return None
 
+    def of_run(self, outcome: xr.Dataset) -> list[tuple[Values, Values]]:
+        """For everything that is asked: its margin, and the standard deviation of that of one measured run."""
+        margin = self.margin(outcome)
+        return [] if margin is None else [(margin, outcome["general_run"].values)]
+
+    def enlarged(self, outcome: xr.Dataset, domain: str, actions: pd.DataFrame) -> xr.Dataset:
+        """Outcomes with what this objective looks at besides."""
+        return outcome
+
     @abstractmethod
     def spread(self, outcome: xr.Dataset) -> Float[np.ndarray, " action"]:
         """Standard deviation of the utility of one measured run around its expectation, as repeated runs show it."""
@@ -48,6 +59,11 @@ class ForgettingBudget(Objective):
 
     Args:
         max_forgetting: eps, nats per token or a fraction of the base's loss.
+
+    Examples:
+        >>> from bayescpt import ForgettingBudget
+        >>> ForgettingBudget(0.03, relative=True).says()
+        "the least domain loss while the general loss ends no more than 3% of it above the base's"
     """
 
     max_forgetting: float
@@ -70,9 +86,12 @@ class ForgettingBudget(Objective):
     def spread(self, outcome: xr.Dataset) -> Float[np.ndarray, " action"]:
         return np.median(outcome["domain_run"].values, axis=1)
 
+    def limit(self) -> str:
+        """The budget in words."""
+        return f"{100 * self.max_forgetting:g}% of it" if self.relative else f"{self.max_forgetting:g} nats"
+
     def says(self) -> str:
-        limit = f"{100 * self.max_forgetting:g}% of it" if self.relative else f"{self.max_forgetting:g} nats"
-        return f"the least domain loss while the general loss ends no more than {limit} above the base's"
+        return f"the least domain loss while the general loss ends no more than {self.limit()} above the base's"
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,11 @@ class WeightedLoss(Objective):
 
     Args:
         general, domain: what a nat of either loss is worth. Utilities are in nats: weights are scaled to sum to 1.
+
+    Examples:
+        >>> from bayescpt import WeightedLoss
+        >>> WeightedLoss(general=1, domain=3).says()
+        'the least 0.25 x general + 0.75 x domain loss'
     """
 
     general: float
@@ -123,6 +147,3 @@ class DomainLoss(Objective):
 
     def says(self) -> str:
         return "the least domain loss"
-
-
-OBJECTIVES: tuple[type[Objective], ...] = (ForgettingBudget, WeightedLoss, DomainLoss)

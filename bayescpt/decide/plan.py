@@ -9,7 +9,7 @@ margin there would bring more, and 0 where a* breaks the margin and has more; ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from scipy.stats import norm
 from bayescpt.decide.objective import Objective
 from bayescpt.decide.outcomes import outcomes
 from bayescpt.fit import Fit, Mixture
-from bayescpt.schema import DOMAIN, GENERAL, TARGETS
+from bayescpt.model.covariates import STATEMENTS
+from bayescpt.schema import DOMAIN, GENERAL, SHARE, TARGETS
 
 CONFIDENCE = 0.9
 CHOSEN, FLAT, NONE = "chosen", "flat", "none"
@@ -126,12 +127,20 @@ def plan(
         stated: what the law looks at besides, by name (model/covariates).
 
     Raises ValueError on impossible settings.
+
+    Examples:
+        >>> from bayescpt import ForgettingBudget, plan
+        >>> from bayescpt.decide import ratios
+        >>> chosen = plan(fitted, "cpp", ratios(size=590720, tokens=204800), ForgettingBudget(0.05))
+        >>> chosen.status, bool(0.6 < chosen.action["ratio"] < 0.7), bool(chosen.action["p_allowed"] >= 0.9)
+        ('chosen', True, True)
     """
     if not 0 < confidence < 1:
         raise ValueError(f"expected a confidence between 0 and 1, got {confidence:g}")
     if base_loss and actions["size"].nunique() > 1:
         raise ValueError("a stated base loss is that of one size: state it for a plan at one size alone")
     outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=objective.needs_base)
+    outcome = objective.enlarged(outcome, domain, actions)
     utility, margin = objective.utility(outcome), objective.margin(outcome)
     kept = np.ones(utility.shape, bool) if margin is None else margin >= 0
     p_allowed = kept.mean(axis=1)
@@ -167,7 +176,7 @@ def plan(
         best=best,
         runner_up=_runner_up(table, best),
         regret=_regret(utility, margin, best),
-        p_allowed_run=_p_run(outcome[f"{GENERAL}_run"].values[best], None if margin is None else margin[best]),
+        p_allowed_run=_p_run([(one[best], spread[best]) for one, spread in objective.of_run(outcome)]),
         optimism=_optimism(utility, kept, confidence, best),
         p_below_zero=float(np.mean(np.minimum(told[GENERAL][best], told[DOMAIN][best]) <= 0)),
     )
@@ -176,7 +185,11 @@ def plan(
 def _block(table: pd.DataFrame, best: int) -> np.ndarray:
     """The actions at the size of the best whose ratios are tied with it without a gap between."""
     size, ratio, tied = table["size"].to_numpy(), table["ratio"].to_numpy(), table["tied"].to_numpy()
-    same = np.flatnonzero(size == size[best])
+    # of one size, and alike in all else that may be chosen besides the ratio
+    alike = size == size[best]
+    for name in set(table) & STATEMENTS:
+        alike &= (table[name] == table[name].iloc[best]).to_numpy()
+    same = np.flatnonzero(alike)
     same = same[np.argsort(ratio[same], kind="stable")]
     place, broken = int(np.flatnonzero(same == best)[0]), ~tied[same]
     low = place - int(np.argmax(np.append(broken[:place][::-1], True)))
@@ -194,9 +207,11 @@ def _safest(p_allowed: Float[np.ndarray, " action"], margin: Float[np.ndarray, "
 
 def _runner_up(table: pd.DataFrame, best: int) -> int | None:
     chosen = table.iloc[best]
-    near = (np.log(table["size"] / chosen["size"]).abs() < np.log(ALIKE)) & (
-        (table["ratio"] - chosen["ratio"]).abs() < APART
-    )
+    near = np.log(table["size"] / chosen["size"]).abs() < np.log(ALIKE)
+    for name in ("ratio", *(c for c in table if c.startswith(SHARE))):
+        near &= (table[name] - chosen[name]).abs() < APART
+    for name in set(table) & STATEMENTS:
+        near &= table[name] == chosen[name]
     others = table[table["allowed"] & ~near]
     return None if others.empty else int(others["utility"].idxmax())
 
@@ -221,9 +236,10 @@ def hindsight(
     return np.where(kept.any(axis=0), np.where(kept, utility, -np.inf).max(axis=0), closest)
 
 
-def _p_run(spread: Float[np.ndarray, " draw"], margin: Float[np.ndarray, " draw"] | None) -> float:
-    """Probability that a measured run keeps its margin: its general loss is normal around the expected one."""
-    return 1.0 if margin is None else float(norm.cdf(margin / spread).mean())
+def _p_run(asked: Sequence[tuple[Float[np.ndarray, " draw"], Float[np.ndarray, " draw"]]]) -> float:
+    """Probability that a measured run keeps all margins: its losses are normal around the expected ones."""
+    kept = [norm.cdf(margin / spread) for margin, spread in asked]
+    return float(np.prod(kept, axis=0).mean()) if kept else 1.0
 
 
 def _optimism(utility: Float[np.ndarray, "action draw"], kept: np.ndarray, confidence: float, best: int) -> float:

@@ -28,6 +28,13 @@ def ratios(size: float, tokens: float, ratio: Sequence[float] | None = None) -> 
 
     Args:
         ratio: those that are on offer; all from 0 to 1 in steps of 1/128 without.
+
+    Examples:
+        >>> from bayescpt.decide import ratios
+        >>> ratios(size=1.5e9, tokens=20e9, ratio=[0.1, 0.3])
+                   size        tokens  ratio
+        0  1.500000e+09  2.000000e+10    0.1
+        1  1.500000e+09  2.000000e+10    0.3
     """
     check_setting(size, tokens)
     offered = grid_of_ratios() if ratio is None else checked_ratios(ratio)
@@ -35,7 +42,17 @@ def ratios(size: float, tokens: float, ratio: Sequence[float] | None = None) -> 
 
 
 def domain_limited(size: float, domain_tokens: float, ratio: Sequence[float] | None = None) -> pd.DataFrame:
-    """Ratios of runs that read ``domain_tokens`` once each: D = D_d / r, so that a small share makes a long run."""
+    """Ratios of runs that read ``domain_tokens`` once each: D = D_d / r, so that a small share makes a long run.
+
+    Raises ValueError on impossible settings, a ratio of 0 among them.
+
+    Examples:
+        >>> from bayescpt.decide import domain_limited
+        >>> domain_limited(size=1.5e9, domain_tokens=2e9, ratio=[0.1, 0.5])
+                   size        tokens  ratio
+        0  1.500000e+09  2.000000e+10    0.1
+        1  1.500000e+09  4.000000e+09    0.5
+    """
     check_setting(size, domain_tokens)
     offered = grid_of_ratios()[1:] if ratio is None else checked_ratios(ratio)
     if (offered == 0).any():
@@ -51,6 +68,15 @@ def under_compute(
     Args:
         sizes: those of the bases at hand; without, 25 from the table's smallest to ten times its largest. Those stay
             whose run is at least as long as the table's first checkpoint.
+
+    Raises ValueError where no run is that long, and on impossible settings.
+
+    Examples:
+        >>> from bayescpt.decide import under_compute
+        >>> under_compute(6e12, table, sizes=[1e6, 1e7], ratio=[0.5])
+                 size     tokens  ratio
+        0   1000000.0  1000000.0    0.5
+        1  10000000.0   100000.0    0.5
     """
     if not (np.isfinite(flops) and flops > 0):
         raise ValueError(f"expected a positive number of FLOPs to spend, got {flops}")

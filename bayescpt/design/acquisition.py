@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm, rankdata
 
+from bayescpt.design.decision import deciding_ratio
+
 MOST_NUMBERS = 0.2
 """Measurements by draw up to which a regression on them says something."""
 LOOKED = 400
@@ -33,6 +35,11 @@ class Acquisition(ABC):
 
     name: ClassVar[str]
     unit: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def serving(cls, values: Float[np.ndarray, "action draw"], ratio: Float[np.ndarray, " action"]) -> Acquisition:
+        """That which serves a decision: values of its actions by draw (design/decision.py), and their ratios."""
 
     @abstractmethod
     def quantities(self) -> Quantities:
@@ -65,6 +72,10 @@ class RegretReduction(Acquisition):
     values: Float[np.ndarray, "action draw"]
     name: ClassVar[str] = "regret"
     unit: ClassVar[str] = "nats/token"
+
+    @classmethod
+    def serving(cls, values: Float[np.ndarray, "action draw"], ratio: Float[np.ndarray, " action"]) -> Acquisition:
+        return cls(values)
 
     def quantities(self) -> Quantities:
         return self.values - self.values[int(self.values.mean(axis=1).argmax())]
@@ -103,6 +114,10 @@ class InformationGain(Acquisition):
     name: ClassVar[str] = "information"
     unit: ClassVar[str] = "nats of entropy"
 
+    @classmethod
+    def serving(cls, values: Float[np.ndarray, "action draw"], ratio: Float[np.ndarray, " action"]) -> Acquisition:
+        return cls(deciding_ratio(values, ratio))
+
     def quantities(self) -> Quantities:
         ranks = rankdata(self.value)
         return norm.ppf((ranks - 0.5) / len(ranks))[None]
@@ -125,6 +140,10 @@ class VarianceReduction(Acquisition):
     name: ClassVar[str] = "variance"
     unit: ClassVar[str] = "(nats/token)^2"
 
+    @classmethod
+    def serving(cls, values: Float[np.ndarray, "action draw"], ratio: Float[np.ndarray, " action"]) -> Acquisition:
+        return cls(values)
+
     def quantities(self) -> Quantities:
         return self.predictions
 
@@ -135,6 +154,7 @@ class VarianceReduction(Acquisition):
 
 
 ACQUISITIONS: tuple[type[Acquisition], ...] = (RegretReduction, InformationGain, VarianceReduction)
+"""Every acquisition on offer."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,12 @@ class Space:
             its further tokens only.
 
     Raises ValueError naming everything that is wrong.
+
+    Examples:
+        >>> from bayescpt.design import Space
+        >>> space = Space(domains=["cpp"], sizes=[98624, 590720], ratios=[0.3, 0.6], tokens=[204800])
+        >>> space.seeds, space.continue_runs
+        ((0,), False)
     """
 
     domains: Sequence[str]
@@ -90,6 +96,14 @@ def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataF
     was run as long or longer is left out; where the table knows seeds, with its seed.
 
     Raises ValueError where nothing is left.
+
+    Examples:
+        >>> from bayescpt.design import Space, candidates
+        >>> offered = candidates(Space(["cpp"], [98624, 590720], [0.25, 0.6], [204800]), table)
+        >>> offered[["size", "ratio", "tokens"]]
+               size  ratio    tokens
+        0   98624.0    0.6  204800.0
+        1  590720.0    0.6  204800.0
     """
     cost = cost_of(table) if cost is None else cost
     axes = (space.domains, space.sizes, space.ratios, space.tokens, space.seeds)

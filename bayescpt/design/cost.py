@@ -43,7 +43,13 @@ class Cost:
 
 
 def cost_of(table: Table) -> Cost:
-    """A cost model from the column ``flops``, by least squares over the ends of runs; 6 N D where no row has it."""
+    """A cost model from the column ``flops``, by least squares over the ends of runs; 6 N D where no row has it.
+
+    Examples:
+        >>> from bayescpt.design import cost_of
+        >>> cost_of(table).says()
+        'by the FLOPs of 36 runs'
+    """
     if table.flops is None:
         return Cost()
     known = pd.DataFrame({"run": table.run, "size": table.size, "tokens": table.tokens, "flops": table.flops})

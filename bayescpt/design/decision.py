@@ -54,5 +54,12 @@ def values_of(
 def deciding_ratio(
     values: Float[np.ndarray, "action draw"], ratio: Float[np.ndarray, " action"]
 ) -> Float[np.ndarray, " draw"]:
-    """The ratio of the action that each draw would take."""
+    """The ratio of the action that each draw would take.
+
+    Examples:
+        >>> import numpy as np
+        >>> from bayescpt.design import deciding_ratio
+        >>> deciding_ratio(values=np.array([[-1.0, -1.2], [-1.1, -0.9]]), ratio=np.array([0.1, 0.5]))
+        array([0.1, 0.5])
+    """
     return ratio[values.argmax(axis=0)]

@@ -6,8 +6,11 @@ what a decision hangs on, over draws, it says how much the run would teach: see 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from bayescpt.ask.losses import Losses
 from bayescpt.design.acquisition import Seen
@@ -15,34 +18,46 @@ from bayescpt.fit import Fit, Mixture
 from bayescpt.schema import TARGETS
 
 
-def measured(fit: Fit | Mixture, candidates: pd.DataFrame) -> Seen:
+def measured(fit: Fit | Mixture, candidates: pd.DataFrame, draws: Int[np.ndarray, " picked"] | None = None) -> Seen:
     """Possible measurements (candidate, target, draw) of the general and the domain loss at the end of every run.
 
     Args:
         candidates: columns domain, size, ratio, tokens, seed (design/candidates.py).
+        draws: positions of the draws that are looked at; all without.
 
     Noise is that of a new run, its deviation and what wanders along it: normal with their standard deviation, of which
     alone acquisitions know. Two candidates share their parameters, never their noise. What the law misses at a base
     without rows of a domain is part of the draws.
+
+    Raises ValueError where a loss is no number.
     """
-    if isinstance(fit, Mixture):
-        counted = {name: member for name, member in fit.members.items() if len(fit.chosen[name])}
-        parts = [measured(member, candidates)[..., fit.chosen[name]] for name, member in counted.items()]
-        return np.concatenate(parts, axis=-1)
-    found = np.empty((len(candidates), len(TARGETS), fit.size))
+    parts = [_of_member(member, candidates, own, draws is not None) for member, own in _members(fit, draws)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def _members(
+    fit: Fit | Mixture, draws: Int[np.ndarray, " picked"] | None
+) -> Iterator[tuple[Fit, Int[np.ndarray, " own"]]]:
+    """Every fit that counts, and which of its draws are meant."""
+    chosen = {"": np.arange(fit.size)} if isinstance(fit, Fit) else fit.chosen
+    begin = 0
+    for name, all_ in chosen.items():
+        own = all_ if draws is None else all_[draws[(draws >= begin) & (draws < begin + len(all_))] - begin]
+        begin += len(all_)
+        if len(own):
+            yield fit if isinstance(fit, Fit) else fit.members[name], own
+
+
+def _of_member(fit: Fit, candidates: pd.DataFrame, draws: Int[np.ndarray, " own"], brief: bool) -> Seen:
+    found = np.empty((len(candidates), len(TARGETS), len(draws)))
     places = candidates.reset_index(drop=True)
     for (domain, size, tokens), group in places.groupby(["domain", "size", "tokens"], sort=False):
-        losses = Losses(fit, str(domain), float(size), float(tokens))
+        losses = Losses(fit, str(domain), float(size), float(tokens)).picking(draws)
         where = group.index.to_numpy()
         # a power of two of ratios, so that few shapes are compiled
         padded = np.pad(np.arange(len(where)), (0, 2 ** (len(where) - 1).bit_length() - len(where)), "edge")
         ratio = group["ratio"].to_numpy(float)[padded][:, None]
-        # a run is the same run wherever it is asked for: pending, on offer or chosen
-        runs = zip(group["ratio"], group["seed"], strict=True)
-        setting = str(domain), repr(float(size)), repr(float(tokens))
-        score = np.stack(
-            [fit.rng("measured", *setting, repr(float(r)), str(s)).standard_normal((2, fit.size)) for r, s in runs]
-        )
+        score = _scores(fit, group, draws, brief)
         for index, target in enumerate(TARGETS):
             mean, sd = losses.at(target, ratio)[: len(where)], losses.run_sd(target, ratio)[: len(where)]
             found[where, index] = mean + sd * score[:, index]
@@ -54,3 +69,20 @@ def measured(fit: Fit | Mixture, candidates: pd.DataFrame) -> Seen:
                     f"tokens {tokens:g}: the law does not reach there, leave such runs out"
                 )
     return found
+
+
+def _scores(
+    fit: Fit, runs: pd.DataFrame, draws: Int[np.ndarray, " own"], brief: bool
+) -> Float[np.ndarray, "run target own"]:
+    """Normal scores of the runs' noise: a run is the same run wherever it is asked for, pending, on offer or chosen.
+
+    A ``brief`` look at thousands of runs does without: their noise is like it.
+    """
+    first = runs.iloc[0]
+    setting = str(first["domain"]), repr(float(first["size"])), repr(float(first["tokens"]))
+    if brief:
+        return fit.rng("looked at", *setting).standard_normal((len(runs), len(TARGETS), len(draws)))
+    each = zip(runs["ratio"], runs["seed"], strict=True)
+    shape = len(TARGETS), fit.size
+    scores = [fit.rng("measured", *setting, repr(float(r)), str(s)).standard_normal(shape)[:, draws] for r, s in each]
+    return np.stack(scores)

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from bayescpt.data.table import Table
-from bayescpt.design.acquisition import Acquisition, Quantities, RegretReduction, Seen, given
+from bayescpt.design.acquisition import MOST_NUMBERS, Acquisition, Quantities, RegretReduction, Seen, given
 from bayescpt.design.candidates import SAME, alike, reached_by
 from bayescpt.design.observe import measured
 from bayescpt.fit import Fit, Mixture
@@ -20,7 +20,9 @@ RUN, STOP = "run", "stop"
 CHUNK = 512
 """Candidates whose possible measurements are held at a time."""
 SHORT_LIST = 512
-"""Candidates that stay in view after the first of a batch: what is poor alone is poor beside another."""
+"""Candidates that are looked at with all draws; of more than these, which they are is told by ``BRIEF`` draws. What is
+poor alone is poor beside another of a batch."""
+BRIEF = 256
 DRAWS = 2000
 """Draws that a comparison of candidates needs: thin a fit to these (Fit.thinned)."""
 MOST_RUNS = 64
@@ -41,7 +43,7 @@ class NextRuns:
         verdict: ``run`` or ``stop``.
         reason: in words.
         chosen: the runs in order, with ``gain`` (given those before), ``score`` and the fall of the expected regret.
-        candidates: all of them with the gain and score of each alone.
+        candidates: all of them with the gain and score of each alone; ``brief`` where by some of the draws only.
         regret: expected regret of the plan as of now, nats per token.
         unit: of the gains.
     """
@@ -89,6 +91,16 @@ def next_runs(
             the best of runs whose draws are shuffled. 0 takes whatever there is.
 
     Raises ValueError where the budget pays for no candidate, or a setting is impossible.
+
+    Examples:
+        >>> from bayescpt import ForgettingBudget
+        >>> from bayescpt.decide import ratios
+        >>> from bayescpt.design import Space, candidates, decision_values, next_runs
+        >>> values = decision_values(fitted, "cpp", ratios(2e6, 204800), ForgettingBudget(0.05), confidence=0.9)
+        >>> offered = candidates(Space(["cpp"], [98624, 590720], [0.3, 0.6], [102400, 204800]), table)
+        >>> proposed = next_runs(fitted, offered, values, budget=1e15, least_gain=0)
+        >>> proposed.verdict, len(proposed.chosen)
+        ('run', 1)
     """
     if not (np.isfinite(budget) and budget > 0):
         raise ValueError(f"expected a positive number of FLOPs as budget, got {budget}")
@@ -113,18 +125,21 @@ def next_runs(
     if len(under_way):
         known = measured(fit, under_way).reshape(-1, values.shape[1])
     cost = offered["cost"].to_numpy(float)
-
-    gains = np.empty(len(offered))
-    learnt, told = _split(wanted.quantities(), known)
-    for begin in range(0, len(offered), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        gains[part] = wanted.gain(learnt, given(measured(fit, offered.iloc[part]), known), told)
-    table = offered.assign(gain=gains, score=_score(gains, cost, power))
-    affordable = np.flatnonzero(cost <= budget)
-    if not len(affordable):
+    if not (cost <= budget).any():
         raise ValueError("the budget pays for no run that is not under way already: raise it, or wait")
-    view = affordable[np.argsort(-table["score"].to_numpy()[affordable], kind="stable")[:SHORT_LIST]]
+
+    gains = _brief_gains(fit, offered, acquisition, values, known) if len(offered) > SHORT_LIST else np.zeros(len(cost))
+    # runs that cost too much are shown too, those within the budget first
+    order = np.lexsort((-_score(gains, cost, power), cost > budget))
+    view = np.sort(order[:SHORT_LIST])
     kept = measured(fit, offered.iloc[view])
+    learnt, told = _split(wanted.quantities(), known)
+    for begin in range(0, len(view), CHUNK):
+        part = slice(begin, begin + CHUNK)
+        gains[view[part]] = wanted.gain(learnt, given(kept[part], known), told)
+    table = offered.assign(gain=gains, score=_score(gains, cost, power), brief=~np.isin(np.arange(len(cost)), view))
+    within = cost[view] <= budget
+    view, kept = view[within], kept[within]
     floor = max(least_gain, _by_chance(regret, kept, fit.rng("chance"))) if least_gain else 0.0
 
     chosen: list[dict[str, Any]] = []
@@ -167,6 +182,26 @@ def next_runs(
         regret=float((values.max(axis=0) - values[int(values.mean(axis=1).argmax())]).mean()),
         unit=wanted.unit,
     )
+
+
+def _brief_gains(
+    fit: Fit | Mixture,
+    offered: pd.DataFrame,
+    acquisition: Callable[[Float[np.ndarray, "action draw"]], Acquisition],
+    values: Float[np.ndarray, "action draw"],
+    known: Float[np.ndarray, "number draw"],
+) -> Float[np.ndarray, " candidate"]:
+    """Gains of all candidates by some of the draws, evenly spread: enough to tell which are worth a second look."""
+    draws = values.shape[1]
+    some = np.unique(np.linspace(0, draws - 1, min(draws, max(BRIEF, int(len(known) / MOST_NUMBERS) + 11))).astype(int))
+    wanted, pending = acquisition(values[:, some]), known[:, some]
+    learnt, told = _split(wanted.quantities(), pending)
+    gains = np.empty(len(offered))
+    for begin in range(0, len(offered), CHUNK):
+        part = slice(begin, begin + CHUNK)
+        seen = measured(fit, offered.iloc[part], some)
+        gains[part] = wanted.gain(learnt, given(seen, pending), told)
+    return gains
 
 
 def _split(quantities: Quantities, known: Float[np.ndarray, "number draw"]) -> tuple[Quantities, Quantities | None]:

@@ -144,6 +144,11 @@ def average(
         say: told before every model and every refit.
 
     Raises ValueError for unknown parts, and where the rows cannot carry a law or cannot be held out that way.
+
+    Examples:
+        >>> from bayescpt import average
+        >>> mixture = average(table, ["memory", "two_term"], by="tokens")  # doctest: +SKIP
+        >>> mixture.weights  # doctest: +SKIP
     """
     models = models_of(laws, pooling, noise)
     found = compare(table, models, by, method, seed, settings, say)

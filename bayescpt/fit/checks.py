@@ -38,7 +38,22 @@ class Check:
 
 
 class UnreliableFit(ValueError):
-    """The draws failed a check, and nobody has accepted that."""
+    """The draws failed a check, and nobody has accepted that.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from bayescpt.fit import Check, UnreliableFit
+        >>> doubtful = replace(fitted, checks=(Check("r_hat", False, "1.2 at beta; wanted below 1.01"),))
+        >>> try:
+        ...     doubtful.draws("cpp")
+        ... except UnreliableFit as error:
+        ...     print(error)
+        the fit failed its checks, so no answer is given:
+          r_hat: 1.2 at beta; wanted below 1.01
+        or accept the fit as it is (--accept REASON)
+        >>> doubtful.accept("a first look").draws("cpp").noise_sd.shape
+        (2, 200)
+    """
 
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self.checks = checks

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
 from bayescpt.data.table import Table
+from bayescpt.fit.compiled import quick_jit
 from bayescpt.laws import BILLION
 from bayescpt.schema import TARGETS, Target
 
@@ -81,8 +82,8 @@ def objective(parameters: Float[Array, " nine"], rows: Series, log_tokens_min: F
     return jnp.sum(rows.weight * huber) / jnp.sum(rows.weight)
 
 
-_slope = jax.jit(jax.value_and_grad(objective))
-_scores = jax.jit(jax.vmap(objective, in_axes=(0, None, None)))
+_slope = quick_jit(jax.value_and_grad(objective))
+_scores = quick_jit(jax.vmap(objective, in_axes=(0, None, None)))
 
 
 def _theta(parameters: Float[np.ndarray, " nine"], log_tokens_min: float) -> dict[str, float]:

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from bayescpt.data.files import atomic_path
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check, UnreliableFit
+from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.tree import with_densities
 from bayescpt.laws import LAWS, Reference
 from bayescpt.model.base import base_loss_draws
@@ -40,7 +41,7 @@ PACKAGES = ("bayescpt", "jax", "numpyro", "arviz-base", "numpy", "xarray")
 class Draws(NamedTuple):
     """Everything about one domain, one row per posterior draw (chains joined). General first, domain second."""
 
-    theta: dict[str, Float[Array, "target draw"]]
+    theta: dict[str, Float[np.ndarray, "target draw"]]
     base_effects: Float[np.ndarray, "target base end draw"]
     """of the table's bases, in the order of their names, at the first and the last checkpoint; NaN where the domain has
     no rows of that base"""
@@ -61,6 +62,12 @@ class Fit:
 
     ``tree`` is an ArviZ DataTree: posterior, sample_stats, log_likelihood, observed_data, rows, each with named
     coordinates.
+
+    Examples:
+        >>> fitted.model.law.name, fitted.table.domains, fitted.size
+        ('memory', ('cpp', 'metrics', 'python'), 200)
+        >>> fitted.posterior["run_sd"].dims
+        ('chain', 'draw', 'target')
     """
 
     model: Model
@@ -80,7 +87,10 @@ class Fit:
         return all(check.passed for check in self.checks)
 
     def accept(self, reason: str) -> Fit:
-        """The same fit, allowed to answer although checks failed; the reason goes with every answer."""
+        """The same fit, allowed to answer although checks failed; the reason goes with every answer.
+
+        Raises ValueError where no reason is given.
+        """
         if not reason.strip():
             raise ValueError("a fit that failed its checks is accepted for a reason; none was given")
         return replace(self, accepted=reason)
@@ -106,6 +116,7 @@ class Fit:
         """The same fit with every n-th draw of each chain, so that about ``draws`` are left; itself if it has no more.
 
         For questions of many places, which need covariances and not tails. It does not know its sampler's statistics.
+        Raises ValueError where no draw is to be left.
         """
         if draws < 1:
             raise ValueError(f"expected at least one draw to be left, got {draws}")
@@ -123,6 +134,12 @@ class Fit:
         """Draws for ``domain``; for one that is not in the table, draws of a new domain from the population.
 
         Raises UnreliableFit where a check failed and the fit was not accepted.
+
+        Examples:
+            >>> fitted.draws("cpp").noise_sd.shape
+            (2, 200)
+            >>> fitted.draws("a new domain").noise_sd.shape
+            (2, 200)
         """
         if not self.passed and self.accepted is None:
             raise UnreliableFit(self.checks)
@@ -149,8 +166,9 @@ class Fit:
             rng = self.rng("new domain's noise", domain)
             noise_sd = typical * np.exp(self.model.noise.group_spread * rng.standard_normal(typical.shape))
             effects = np.full((len(TARGETS), len(self.table.bases), 2, self.size), np.nan)
+        theta = _natural(self.model, jnp.asarray(coordinates), self.reference)
         return Draws(
-            theta=_natural(self.model, jnp.asarray(coordinates), self.reference),
+            theta={name: np.asarray(values) for name, values in theta.items()},
             base_effects=effects,
             base_sd=each("base_sd") * noise_sd / typical,
             run_sd=each("run_sd"),
@@ -176,7 +194,7 @@ class Fit:
             return population.mean[:, 0] + jnp.einsum("tij,tj->ti", population.root, score)
 
         scores = self.rng("new domain", domain).standard_normal((self.size, len(TARGETS), len(law.coordinates)))
-        drawn = jax.jit(jax.vmap(one))(sites, jnp.asarray(scores))
+        drawn = quick_jit(jax.vmap(one))(sites, jnp.asarray(scores))
         return np.moveaxis(np.asarray(drawn), 0, 1)
 
     def base_loss(self, domain: str, size: float, target: Target) -> Float[np.ndarray, " draw"]:
@@ -218,7 +236,14 @@ class Fit:
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:
-        """Read a fit back. Raises ValueError where the file is no fit, has another format, or an unknown law."""
+        """Read a fit back. Raises ValueError where the file is no fit, has another format, or an unknown law.
+
+        Examples:
+            >>> from bayescpt import Fit
+            >>> fitted.save("fit.nc")
+            >>> Fit.load("fit.nc").table.digest == fitted.table.digest
+            True
+        """
         tree = read_tree(path)
         if tree.attrs.get(KIND) == MIXTURE:
             names = ", ".join(json.loads(tree.attrs["members"]))
@@ -227,7 +252,10 @@ class Fit:
 
     @classmethod
     def unpacked(cls, tree: xr.DataTree, path: str | Path) -> Fit:
-        """The fit that :meth:`packed` made this tree of; ``path`` is where it came from, for errors."""
+        """The fit that :meth:`packed` made this tree of; ``path`` is where it came from, for errors.
+
+        Raises ValueError where its parts are unknown or of another version, or its rows are not those fitted.
+        """
         for part, known in (("law", LAWS), ("pooling", HIERARCHIES), ("noise", NOISES)):
             if tree.attrs[part] not in known:
                 raise ValueError(
@@ -283,7 +311,7 @@ def read_tree(path: str | Path) -> xr.DataTree:
     return tree
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(quick_jit, static_argnums=0)
 def _natural(
     model: Model, coordinates: Float[Array, "target draw coordinate"], reference: Reference
 ) -> dict[str, Float[Array, "target draw"]]:

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from bayescpt.data.table import Table
 from bayescpt.fit.astray import base_effect, drift, drift_scale
+from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.fit import Draws, Fit
 from bayescpt.laws import BILLION
 from bayescpt.model.layout import Rows, layout_of
@@ -64,7 +65,7 @@ def _effects(
     return np.moveaxis(np.array(found), -1, 0)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(quick_jit, static_argnums=0)
 def _densities(
     model: Model,
     theta: dict[str, Array],

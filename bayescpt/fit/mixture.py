@@ -39,6 +39,14 @@ class Mixture:
             worth a draw are in it and not among the members.
 
     Raises ValueError where the fits are not of one table, or the weights are not theirs or no weights.
+
+    Examples:
+        >>> from bayescpt import Mixture, SamplerSettings, fit, ratio_under_budget, summary
+        >>> other = fit(table, method="laplace", seed=1, settings=SamplerSettings(chains=1, draws=200))
+        >>> mixture = Mixture({"one": fitted, "other": other}, {"one": 0.75, "other": 0.25})
+        >>> answer = ratio_under_budget(mixture, "cpp", size=590720, tokens=204800, max_forgetting=0.05)
+        >>> summary(answer)["weights"]
+        {'one': 0.75, 'other': 0.25}
     """
 
     members: Mapping[str, Fit]
@@ -169,6 +177,12 @@ def load(path: str | Path) -> Fit | Mixture:
     """What a file of ours holds: a fit or a mixture of fits.
 
     Raises ValueError where it is no such file, or of another version.
+
+    Examples:
+        >>> from bayescpt import load
+        >>> fitted.save("fit.nc")
+        >>> type(load("fit.nc")).__name__
+        'Fit'
     """
     return Mixture.load(path) if _holds_mixture(path) else Fit.load(path)
 

@@ -14,6 +14,7 @@ from numpyro.infer import Predictive
 
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import check_posterior
+from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.fit import LAPLACE, METHODS, NUTS, PRIOR, Fit
 from bayescpt.fit.laplace import found_mode, mode_draws
 from bayescpt.fit.sample import Sampler, SamplerSettings
@@ -26,7 +27,9 @@ from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES, Noise
 from bayescpt.model.population import Hierarchy
 
-DEFAULT_LAW, DEFAULT_POOLING, DEFAULT_NOISE = "memory", "partial", "student"
+DEFAULT_LAW = "memory"
+"""The law of a fit that states none."""
+DEFAULT_POOLING, DEFAULT_NOISE = "partial", "student"
 
 
 def model_of(
@@ -35,6 +38,12 @@ def model_of(
     """The model of these parts, or of those with these names.
 
     Raises ValueError naming every unknown part and those on offer.
+
+    Examples:
+        >>> from bayescpt.fit import model_of
+        >>> model = model_of("dcpt", noise="normal")
+        >>> model.law.name, model.hierarchy.name, model.noise.name
+        ('dcpt', 'partial', 'normal')
     """
     offers: tuple[tuple[str, Any, Mapping[str, Any]], ...] = (
         ("law", law, LAWS),
@@ -93,6 +102,13 @@ def fit(
 
     Raises ValueError where the rows cannot carry the law (for example, no base losses for a law that starts there),
     and where no mode with a finite curvature is found.
+
+    Examples:
+        >>> from bayescpt import SamplerSettings, fit
+        >>> quick = fit(table, method="laplace", settings=SamplerSettings(chains=1, draws=200))
+        >>> quick.size, quick.method
+        (200, 'laplace')
+        >>> fit(table).save("fit.nc")  # doctest: +SKIP
     """
     check_method(method)
     settings = settings or SamplerSettings()
@@ -126,7 +142,13 @@ def prior_fit(
     seed: int = 0,
     draws: int = 500,
 ) -> Fit:
-    """Draws of the prior on the design of ``table``, typed as a fit: what the model believes before the losses."""
+    """Draws of the prior on the design of ``table``, typed as a fit: what the model believes before the losses.
+
+    Examples:
+        >>> from bayescpt import prior_fit, ratio_under_budget, summary
+        >>> believed = prior_fit(table, draws=200)  # doctest: +SKIP
+        >>> summary(ratio_under_budget(believed, "cpp", 590720, 204800, max_forgetting=0.05))  # doctest: +SKIP
+    """
     model = model_of(law, pooling, noise).on(table)
     layout, reference = model.layout(table), reference_of(table)
     sites = _prior_sites(model, layout.rows, reference, draws, jax.random.key(seed))
@@ -134,7 +156,7 @@ def prior_fit(
     return Fit(model=model, table=table, reference=reference, tree=tree, checks=(), seed=seed, method=PRIOR)
 
 
-@partial(jax.jit, static_argnames=("model", "draws"))
+@partial(quick_jit, static_argnames=("model", "draws"))
 def _prior_sites(model: Model, rows: Rows, reference: Reference, draws: int, key: PRNGKeyArray) -> dict[str, Array]:
     sites = Predictive(lambda: model(rows, reference, observed=False), num_samples=draws)(key)
     return {name: value for name, value in sites.items() if name != "loss"}  # the losses cost most and are not kept

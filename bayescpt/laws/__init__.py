@@ -40,7 +40,9 @@ ALL: tuple[Law, ...] = (
     *RIVALS,
     *SCRATCH,
 )
+"""Every law on offer."""
 LAWS: dict[str, Law] = {law.name: law for law in ALL}
+"""The same by name, as on the command line."""
 
 __all__ = [
     "ALL",

@@ -98,6 +98,15 @@ class Law(ABC):
 
     Subclasses are final and immutable. Those with parameters for every source of a stream differ by their sources and
     compare by value, since a law is an argument of compiled functions.
+
+    Examples:
+        >>> from bayescpt import LAWS
+        >>> LAWS["dcpt"].equation
+        'L = E + A/N^alpha + B s^eta/D^beta + C/(s + eps)^gamma'
+        >>> [param.name for param in LAWS["dcpt"].params]
+        ['E', 'A', 'B', 'C', 'alpha', 'beta', 'gamma', 'eta', 'eps']
+        >>> LAWS["dcpt"].can_rise, LAWS["memory"].can_rise
+        (False, True)
     """
 
     reference: ClassVar[str]

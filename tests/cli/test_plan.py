@@ -77,6 +77,14 @@ def test_weights_have_a_best_ratio(path: Path, run: Callable[..., Any], answer: 
             ("each count once", "--sizes are chosen", "--weights: expected"),
         ),
         ((*PLACE, "--max-forgetting", "0.1", "--weights", "1,1"), ("got both",)),
+        ((*PLACE, "--weights", "1,1", "--lr", "1e-3"), ("the law memory does not look at that", "--law trajectory")),
+        ((*PLACE, "--weights", "1,1", "--lr", "0,x", "--anneal", "1"), ("--lr: expected", "--anneal: expected")),
+        ((*PLACE, "--weights", "1,1", "--anneal", "0.2"), ("--anneal needs the --lr",)),
+        ((*PLACE, "--weights", "1,1", "--domain-tokens", "1k"), ("--law repeated",)),
+        ((*PLACE, "--weights", "1,1", "--mixtures"), ("no share_<source> columns",)),
+        ((*PLACE, "--weights", "1,1", "--share-limit", "code=1:0"), ("--share-limit is for", "SOURCE=LOW:HIGH")),
+        ((*PLACE, "--weights", "1,1", "--retain", "a=b.nc:0.1"), ("--retain goes with", "b.nc")),
+        ((*PLACE, "--max-forgetting", "0.1", "--retain", "books"), ("NAME=FIT.nc:BUDGET",)),
         ((*PLACE, "--weights", "0,0", "--confidence", "1"), ("--weights: expected", "--confidence: expected")),
         (
             ("--domain", "code", "--flops", "10", "--weights", "1,1"),
@@ -90,3 +98,16 @@ def test_nonsense_is_named(
     told = answer("plan", path, *arguments, status=2)["message"]
     for message in messages:
         assert message in told
+
+
+def test_other_sets_are_not_to_be_forgotten_either(
+    path: Path, study_table: Table, answer: Callable[..., Any], tmp_path: Path
+) -> None:
+    other = tmp_path / "books.nc"
+    prior_fit(study_table, "memory", draws=40, seed=8).save(other)
+    asked = ("plan", path, *PLACE, "--max-forgetting", 0.3, "--confidence", 0.5)
+    alone, both = answer(*asked), answer(*asked, "--retain", f"books={other}:1%")
+    assert "no more than 1% of it above it on books" in both["objective"]
+    assert both["action"]["ratio"] <= alone["action"]["ratio"]
+    told = answer(*asked, "--retain", f"books={other}:1%", "--retain", f"books={other}:2%", status=2)["message"]
+    assert "two retained sets are called 'books'" in told

@@ -8,10 +8,25 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayescpt.decide import OBJECTIVES, DomainLoss, ForgettingBudget, Objective, WeightedLoss
+from bayescpt.decide import (
+    OBJECTIVES,
+    DomainLoss,
+    ForgettingBudget,
+    Objective,
+    Retained,
+    RetainedBudgets,
+    WeightedLoss,
+)
+
+
+def _retained() -> Objective:
+    """As budgets of one more set, whose outcomes stand beside the general ones."""
+    return RetainedBudgets(ForgettingBudget(0.05), [Retained("books", None, 0.02)])  # type: ignore[arg-type]
+
 
 MAKE: dict[str, Callable[[], Objective]] = {
     "budget": lambda: ForgettingBudget(0.05),
+    "retained": _retained,
     "weights": lambda: WeightedLoss(1.0, 3.0),
     "domain": DomainLoss,
 }
@@ -20,7 +35,16 @@ MAKE: dict[str, Callable[[], Objective]] = {
 @pytest.fixture(scope="module")
 def outcome() -> xr.Dataset:
     rng = np.random.default_rng(0)
-    names = ("general", "domain", "base", "general_run", "domain_run")
+    names = (
+        "general",
+        "domain",
+        "base",
+        "general_run",
+        "domain_run",
+        "general:books",
+        "base:books",
+        "general_run:books",
+    )
     return xr.Dataset({name: (("action", "sample"), rng.uniform(1, 2, (5, 40))) for name in names})
 
 
@@ -45,7 +69,11 @@ def test_contract(name: str, outcome: xr.Dataset) -> None:
     worse = needed.assign(general=needed["general"] + 0.1)
     assert (objective.utility(worse) <= utility).all()
     if margin is not None:
-        assert (objective.margin(worse) < margin).all()  # type: ignore[operator]
+        assert (objective.margin(worse) <= margin).all()  # type: ignore[operator]
+        assert (objective.margin(worse) < margin).any()  # type: ignore[operator]
+        for each, spread in objective.of_run(needed):
+            assert (each >= margin).all()
+            assert (spread > 0).all()
 
 
 def test_budgets_are_absolute_or_a_share_of_the_base(outcome: xr.Dataset) -> None:

@@ -24,6 +24,7 @@ from bayescpt.schema import TWO_SOURCES
 __all__ = [
     "ALL",
     "COVARIATES",
+    "STATEMENTS",
     "Covariate",
     "Question",
     "covariates_of",
@@ -42,6 +43,8 @@ ALL: tuple[Covariate, ...] = (
     LearnabilityBend(),
 )
 COVARIATES: dict[str, Covariate] = {covariate.name: covariate for covariate in ALL}
+STATEMENTS = frozenset(covariate.statement for covariate in ALL if covariate.setting and covariate.statement)
+"""What may be stated of a run as a number of its own: a setting that may be chosen like its ratio."""
 
 
 def covariates_of(table: Table, law: Law, known: Table | None = None) -> dict[str, Float[np.ndarray, " row *own"]]:

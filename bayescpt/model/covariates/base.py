@@ -35,6 +35,8 @@ class Covariate(ABC):
     meaning: ClassVar[str]
     statement: ClassVar[str | None]
     """name of what a user may state at a question, if anything"""
+    setting: ClassVar[bool] = False
+    """whether that is a number that may be chosen for a run"""
 
     @abstractmethod
     def of_rows(self, table: Table) -> Float[np.ndarray, " row *own"]:

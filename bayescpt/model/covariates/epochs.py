@@ -15,6 +15,7 @@ class DomainEpochs(Covariate):
     name = "domain_epochs"
     meaning = "how often the domain corpus has been read"
     statement = "domain_tokens"
+    setting = True
 
     def of_rows(self, table: Table) -> Float[np.ndarray, " row"]:
         return column_of(table, self.name, "how often the domain corpus was repeated")

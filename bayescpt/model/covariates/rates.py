@@ -21,6 +21,7 @@ class LrSum(Covariate):
     name = "lr_sum"
     meaning = "S1: sum of learning rates over the steps since the base"
     statement = "lr_sum"
+    setting = True
 
     def of_rows(self, table: Table) -> Float[np.ndarray, " row"]:
         values = column_of(table, self.name, "the sum of learning rates since the base, S1")
@@ -53,6 +54,7 @@ class LrAnneal(Covariate):
     name = "lr_anneal"
     meaning = "S2: annealing area since the base"
     statement = "lr_anneal"
+    setting = True
 
     def of_rows(self, table: Table) -> Float[np.ndarray, " row"]:
         values = column_of(table, self.name, "the annealing area since the base, S2; 0 at a constant rate")

@@ -1,0 +1,74 @@
+"""A plan in words: the decision first, in one sentence with its odds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bayescpt.cli.check import short
+from bayescpt.schema import SHARE
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def draw(told: dict[str, Any], console: Console) -> None:
+    """A plan for a person: the decision first, in one sentence."""
+    for line in (decision(told), *_reasons(told)):
+        console.print(line, soft_wrap=True)
+
+
+def decision(told: dict[str, Any]) -> str:
+    """The decision in one sentence with its odds."""
+    action = told["action"]
+    run = f"{short(action['size'])} parameters for {short(action['tokens'])} tokens{_besides(action)}"
+    low, high = told["equally_good"]["low"], told["equally_good"]["high"]
+    if told["status"] == "none":
+        return (
+            f"No run on offer keeps the general loss within its budget with probability {told['confidence']:g}: "
+            f"the safest, ratio {action['ratio']:.3f} at {run}, does so with {action['p_allowed']:.2f}."
+        )
+    held = f"; the budget holds with probability {action['p_allowed']:.2f}" if "rise" in action else ""
+    if told["status"] == "flat":
+        sized = f"{short(action['size'])} parameters"
+        return f"Ratios {low:.2f} to {high:.2f} at {sized} are equally good as far as these rows can tell{held}."
+    return f"Train {told['domain']} at ratio {action['ratio']:.3f}, {run}{held}."
+
+
+def _besides(action: dict[str, Any]) -> str:
+    """What else was chosen of a run: learning rate, shares of all sources."""
+    parts = []
+    if "lr" in action:
+        falls = f", the last {action['anneal']:.0%} annealed" if action.get("anneal") else ""
+        parts.append(f"learning rate {action['lr']:g}{falls}")
+    shares = [f"{name.removeprefix(SHARE)} {share:.2f}" for name, share in action.items() if name.startswith(SHARE)]
+    parts += [f"shares {', '.join(shares)}"] if shares else []
+    return "".join(f", {part}" for part in parts)
+
+
+def _reasons(told: dict[str, Any]) -> list[str]:
+    action, regret = told["action"], told["regret"]
+    lines = [f"  wanted: {told['objective']}"]
+    for name in ("domain", "general", "rise"):
+        if name in action:
+            what = "rise of the general loss" if name == "rise" else f"{name} loss"
+            band = f"90% interval {action[f'{name}_q05']:.4f} to {action[f'{name}_q95']:.4f}"
+            lines.append(f"  expected {what}: {action[name]:.4f} nats, {band}")
+    if "rise" in action:
+        lines.append(f"  probability that one measured run keeps the budget: {told['p_allowed_run']:.2f}")
+    lines.append(f"  regret against knowing the truth: mean {regret['mean']:.4f}, 95% below {regret['q95']:.4f} nats")
+    low, high = told["equally_good"]["low"], told["equally_good"]["high"]
+    if told["status"] == "chosen" and high > low:
+        lines.append(f"  equally good as far as these rows can tell: ratios {low:.3f} to {high:.3f}")
+    small, large = told["equally_good"]["sizes"]
+    if large > small:
+        lines.append(f"  sizes among the equally good: {short(small)} to {short(large)} parameters")
+    rival = told["runner_up"]
+    if rival is not None:
+        lines.append(
+            f"  runner-up: ratio {rival['ratio']:.3f}, {short(rival['size'])} parameters{_besides(rival)}, "
+            f"{action['utility'] - rival['utility']:.4f} nats worse, better with probability {rival['p_better']:.2f}"
+            f"{' (a tie)' if rival['tied'] else ''}"
+        )
+    lines += [f"  {line}" for line in told["trust"]]
+    lines += [f"  {name}: {told[name]}" for name in ("accepted",) if name in told]
+    return lines
