@@ -4,6 +4,9 @@
 ## make lint, pytest    the two halves of make test
 ## make lock            resolve requirements.lock anew (needs uv)
 ## make docs            the documentation as pages, site/index.html: docs/*.md and the API from docstrings
+## make slow            the tests that make test leaves out: everything below, and what takes minutes elsewhere
+## make notebooks       execute examples/notebooks/*.ipynb in place, outputs and figures anew
+## make active-loop     choose, train and fit in rounds on text that comes with Python; some minutes
 ## make contracts      every law with every pooling and noise: draws, densities, gradients; minutes
 ## make launchers      the launchers on clusters of this machine, and kill -9 at random moments
 ## make study          train the study of examples/data, gather its tables, draw its figures: CORPORA=DIR, hours
@@ -26,7 +29,7 @@ HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.f
 MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
 NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py
 
-.PHONY: help install quickstart test lint pytest docs contracts launchers study lock clean coverage-study
+.PHONY: slow help install quickstart active-loop test lint pytest notebooks docs contracts launchers study lock clean coverage-study
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -80,9 +83,15 @@ study: $(INSTALLED)
 lock:
 	tools/lock.sh
 
+notebooks: $(INSTALLED)
+	$(VENV)/bin/python tools/notebooks.py
+
 docs: $(INSTALLED)
 	$(IN) mkdocs build --strict # not --quiet: warnings that it hides do not count
 	@echo "written: site/index.html"
+
+slow: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(IN) pytest -m slow -n $(WORKERS) --dist loadfile -q
 
 contracts: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(IN) pytest -m slow -n $(WORKERS) -q tests/model/test_every_model.py

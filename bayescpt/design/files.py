@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from bayescpt.data.files import atomic_path
+from bayescpt.data.yaml_file import read_yaml
 from bayescpt.decide.objective import ForgettingBudget, Objective, WeightedLoss
 from bayescpt.design.candidates import MOST, Space, is_number
 
@@ -55,16 +56,6 @@ class SpaceFile:
     names: Mapping[float, Any]
     study: dict[str, Any] | None = field(default=None, repr=False)
     study_path: Path | None = None
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file. Raises ValueError where there is none, or it is no YAML."""
-    try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}): expected a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: is no YAML: {error}") from error
 
 
 def read_space(path: Path) -> SpaceFile:

@@ -171,6 +171,10 @@ class Determinant(Acquisition):
     name = "determinant"
     unit = "nats of entropy"
 
+    @classmethod
+    def serving(cls, values: np.ndarray, ratio: np.ndarray) -> Determinant:
+        return cls(values)
+
     def quantities(self) -> Quantities:
         return self.parameters
 
@@ -235,10 +239,16 @@ def modes(state: State, between: bool) -> list[int]:
 
 
 RULES: dict[str, Rule] = {
-    "regret": partial(by, acquisition=regret, power=0.5),
-    "information": partial(by, acquisition=information, power=0.5),
-    "v-optimal": partial(by, acquisition=variance, power=0.5),
-    "d-optimal": partial(by, acquisition=determinant, power=0.5),
+    **{
+        f"{name}^{power:g}": partial(by, acquisition=acquisition, power=power)
+        for name, acquisition in (
+            ("regret", regret),
+            ("information", information),
+            ("v-optimal", variance),
+            ("d-optimal", determinant),
+        )
+        for power in (0.0, 0.25, 0.5)
+    },
     "modes": partial(modes, between=True),
     "space-filling": space_filling,
     "random": random_runs,

@@ -82,6 +82,7 @@ def test_a_refit_with_a_run_more_compiles_nothing_and_goes_on(study_table: Table
     assert sampler.end.map is not learnt
 
 
+@pytest.mark.slow
 def test_going_on_starts_anew_where_the_coordinates_are_others(study_table: Table) -> None:
     sampler = Sampler(model_of("dcpt_l5", "none", "normal").on(study_table), SETTINGS)
     frame = study_table.frame()

@@ -83,6 +83,7 @@ def rows(study: Study, out: Path) -> pd.DataFrame:
     return pd.read_parquet(record.folder / "rows.parquet")
 
 
+@pytest.mark.slow
 def test_world_sizes_give_the_same_rows_and_take_up_each_others_states(tmp_path: Path, study: Study) -> None:
     alone = folder(study, tmp_path / "1")
     execute(study.runs[0], study.data, alone)
@@ -154,6 +155,7 @@ if __name__ == "__main__":  # spawned helpers import this file
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_no_failure_of_the_run(tmp_path: Path, study: Study) -> None:
     alone = folder(study, tmp_path / "1")
     execute(study.runs[0], study.data, alone)

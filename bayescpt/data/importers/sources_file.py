@@ -10,6 +10,7 @@ import yaml
 
 from bayescpt.data.faults import Fault, TableError
 from bayescpt.data.importers.record import refusal
+from bayescpt.data.yaml_file import StrictLoader
 
 SUFFIXES = (".yaml", ".yml")
 KEYS = ("defaults", "sources")
@@ -25,7 +26,7 @@ def read_sources(path: str | Path) -> list[dict[str, Any]]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), StrictLoader)
     except OSError as error:
         raise refusal(path, "file_missing", f"expected a file of sources, but {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

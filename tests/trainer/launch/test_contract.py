@@ -77,6 +77,7 @@ def test_cancel_ends_the_run_and_leaves_its_checkpoint(name: str, start: Start, 
     assert record.checkpoint.exists()
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_its_run_and_the_next_one_is_well(
     name: str, start: Start, study: Study, tmp_path: Path
 ) -> None:
