@@ -27,7 +27,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := OMP_NUM_THREADS=1 $(IN) pytest -m "not slow" -n $(WORKERS) --dist loadfile -q $(TESTS)
 HAS_TORCH = $(VENV)/bin/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'
 MINOR = 'import sys; print("{}.{}".format(*sys.version_info))'
-NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py
+NO_TRAINER := --ignore=tests/trainer --ignore=tests/test_quickstart.py --ignore=tests/test_active_loop.py
 
 .PHONY: slow help install quickstart active-loop test lint pytest notebooks docs contracts launchers study lock clean coverage-study
 
@@ -53,10 +53,15 @@ quickstart: $(INSTALLED)
 		"use that (make quickstart PYTHON=python3.11 VENV=.venv311) or install torch into $(VENV)" >&2; exit 1; }
 	$(VENV)/bin/python examples/quickstart/quickstart.py --out quickstart --workers $(WORKERS)
 
+active-loop: $(INSTALLED)
+	@$(HAS_TORCH) || { echo "error: the loop trains with PyTorch, which requirements.lock has for Python 3.11 only" >&2; exit 1; }
+	$(VENV)/bin/python examples/active_loop/active_loop.py --out active-loop --workers $(WORKERS)
+
 lint: $(INSTALLED)
 	$(IN) ruff check .
 	$(IN) ruff format --check .
-	@if $(HAS_TORCH); then set -ex; $(IN) mypy; $(IN) mypy examples/quickstart/quickstart.py; else \
+	@if $(HAS_TORCH); then set -ex; $(IN) mypy; $(IN) mypy examples/quickstart/quickstart.py; \
+		$(IN) mypy examples/active_loop/active_loop.py; else \
 		echo "NOTE: no PyTorch in $(VENV) (requirements.lock has it for Python 3.11 only): trainer/ is not type-checked"; \
 		set -ex; $(IN) mypy -p bayescpt --python-version $$($(VENV)/bin/python -c $(MINOR)); fi
 

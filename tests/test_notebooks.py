@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom without a warning, and its committed outputs are complete and of no machine."""
+"""Notebooks run from top to bottom without a warning; their committed outputs are complete and of no machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))
 MOST_BYTES = 500_000
 IN_MAKE_TEST = {"plan_a_run", "choose_runs"}
-"""Half a minute on one core where nothing is compiled yet; the others have models of their own to compile and are slow."""
+"""Most of a minute on a busy core where nothing is compiled yet. The others compile more models and are slow."""
 
 
 @pytest.fixture(scope="module")
