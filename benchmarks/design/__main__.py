@@ -16,6 +16,7 @@ import json
 from pathlib import Path
 
 from bayescpt.data.table import Table
+from benchmarks.design.pool import PARTS, WHOLE
 from benchmarks.design.replay import Truth, full_grid, replay, whole_fit
 from benchmarks.design.rules import RULES
 from benchmarks.design.table import told
@@ -28,11 +29,14 @@ def main() -> None:
     parser.add_argument("--domain", action="append", help="repeatable; all without")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--parts", action="store_true", help="runs may end early, and go on later")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--table", action="store_true", help="print what was measured, measure nothing")
     asked = parser.parse_args()
     done = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
     if asked.table:
+        if not done:
+            raise SystemExit(f"error: {asked.out} has no records yet: run without --table first")
         print(told(done))
         return
     table = Table.read(asked.rows)
@@ -47,7 +51,7 @@ def main() -> None:
             for rule in asked.rule or RULES:
                 if (rule, domain, seed) in there:
                     continue
-                records = list(replay(table, truth, rule, domain, seed))
+                records = list(replay(table, truth, rule, domain, seed, PARTS if asked.parts else WHOLE))
                 with asked.out.open("a") as file:
                     file.writelines(json.dumps(one) + "\n" for one in records)
                 last = records[-1]

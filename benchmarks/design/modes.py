@@ -129,8 +129,11 @@ def modes_of(
         if not any(near):
             kept.append(int(i))
     raised = np.exp(-(bic[kept] - bic[kept[0]]) / (2 * TEMPER))
-    ridge = RIDGE**2 * np.eye(width)
-    covariance = np.linalg.inv(product[kept] / variance[kept, None, None] + ridge)
+    precision = product[kept] / variance[kept, None, None] + RIDGE**2 * np.eye(width)
+    # on the scale of a correlation, which is never singular to the last digit
+    scale = 1 / np.sqrt(np.diagonal(precision, axis1=1, axis2=2))
+    outer = scale[:, :, None] * scale[:, None, :]
+    covariance = outer * np.linalg.inv(outer * precision + 1e-10 * np.eye(width))
     return Modes(theta[kept], raised / raised.sum(), covariance, variance[kept])
 
 
@@ -171,3 +174,11 @@ def determinants(form: Form, modes: Modes, offered: Any) -> Float[np.ndarray, " 
     _, slope = _at(form, modes, offered)
     spread = np.einsum("mcp,mpq,mcq->mc", slope, modes.covariance, slope, optimize=True)
     return modes.weight @ np.log1p(spread / modes.variance[:, None])
+
+
+def measured_at(form: Form, modes: Modes, offered: Any, number: int) -> Modes:
+    """The modes with covariances as after a measurement at one of the offered places; which of them holds is open."""
+    _, slope = _at(form, modes, offered)
+    along = np.einsum("mpq,mq->mp", modes.covariance, slope[:, number])
+    width = np.einsum("mp,mp->m", along, slope[:, number]) + modes.variance
+    return modes._replace(covariance=modes.covariance - along[:, :, None] * along[:, None, :] / width[:, None, None])

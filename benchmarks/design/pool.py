@@ -12,9 +12,10 @@ import pandas as pd
 from bayescpt.data.table import Table
 from bayescpt.fit.folds import planned_ratio
 
-LENGTHS = (39_936.0, 122_880.0, 262_144.0)
+WHOLE = (262_144.0,)
+PARTS = (39_936.0, 122_880.0, 262_144.0)
 """Tokens at which a run may end; a longer one shows the checkpoints of the shorter ones."""
-CHECKPOINTS = (12_288.0, *LENGTHS)
+CHECKPOINTS = (12_288.0, *PARTS)
 """Checkpoints that fits read: a third of the rows says nearly as much, and replays take thousands of fits."""
 
 
@@ -26,11 +27,13 @@ class Pool:
         table: the full grid, all domains.
         domain: the one that counts as new.
         known: domains whose rows are all there from the beginning.
+        lengths: tokens at which its runs may end.
     """
 
     table: Table
     domain: str
     known: Sequence[str]
+    lengths: Sequence[float] = WHOLE
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -48,7 +51,7 @@ class Pool:
                 "tokens": table.tokens,
                 "flops": table.flops,
             }
-        )[mine & np.isin(table.tokens, LENGTHS) & (table.target == 0)]
+        )[mine & np.isin(table.tokens, self.lengths) & (table.target == 0)]
         return frame.sort_values(["run", "tokens"]).reset_index(drop=True)
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,10 +15,10 @@ from bayescpt.data.table import Table
 from bayescpt.fit import Fit, SamplerSettings, fit
 from bayescpt.fit.classical import Series, classical_fit, log_fit, series_of
 from bayescpt.laws import BILLION
-from benchmarks.design.pool import CHECKPOINTS, Pool
+from benchmarks.design.pool import CHECKPOINTS, WHOLE, Pool
 from benchmarks.design.rules import BUDGET, RATIOS, RULES, State
 
-LEVELS = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+LEVELS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
 """Parts of the full grid's FLOPs at which the answer is looked at."""
 KNOWN = 3
 """Domains that are there before, drawn by seed."""
@@ -50,11 +50,13 @@ def whole_fit(table: Table, seed: int = 0) -> Fit:
     return fitted(table.select(np.isin(table.tokens, CHECKPOINTS)), seed)
 
 
-def replay(table: Table, truth: Truth, rule: str, domain: str, seed: int) -> Iterator[dict[str, Any]]:
+def replay(
+    table: Table, truth: Truth, rule: str, domain: str, seed: int, lengths: Sequence[float] = WHOLE
+) -> Iterator[dict[str, Any]]:
     """Buy runs of ``domain`` by ``rule`` up to every level, fit, and ask; one record a level."""
     others = [name for name in table.domains if name != domain]
     known = np.random.default_rng([seed, table.domains.index(domain)]).choice(others, KNOWN, replace=False)
-    pool = Pool(table, domain, known.tolist())
+    pool = Pool(table, domain, known.tolist(), lengths)
     bought: dict[str, float] = {}
     spent, number = 0.0, 0
     rows = pool.rows(bought)

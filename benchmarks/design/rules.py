@@ -20,8 +20,8 @@ from bayescpt.design.decision import deciding_ratio, decision_values
 from bayescpt.fit import Fit
 from bayescpt.fit.classical import GRID, Series, log_fit, series_of
 from bayescpt.laws import BILLION
-from bayescpt.schema import TARGETS
-from benchmarks.design.modes import POWER, falls, modes_of
+from bayescpt.schema import TARGETS, Target
+from benchmarks.design.modes import POWER, Modes, falls, measured_at, modes_of
 
 BUDGET = 0.05
 CONFIDENCE = 0.5
@@ -178,7 +178,9 @@ class Determinant(Acquisition):
     def quantities(self) -> Quantities:
         return self.parameters
 
-    def gain(self, quantities: Quantities, seen: Seen, told: Quantities | None = None) -> np.ndarray:
+    def gain(
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None, chance: bool = True
+    ) -> np.ndarray:
         white = whitened(quantities[None])[0]
         away = seen - seen.mean(axis=-1, keepdims=True)
         draws = seen.shape[-1]
@@ -186,6 +188,11 @@ class Determinant(Acquisition):
         weight = np.einsum("cks,ps->ckp", away, white, optimize=True) / draws
         left = whole - np.einsum("ckp,clp->ckl", weight, weight)
         return np.maximum(0.5 * (np.linalg.slogdet(whole)[1] - np.linalg.slogdet(left)[1]), 0.0)
+
+
+def values_variance(state: State, values: np.ndarray) -> Acquisition:
+    """V-optimal for the values of the actions, which is what ``bayescpt next --by variance`` takes."""
+    return VarianceReduction(values)
 
 
 def determinant(state: State, values: np.ndarray) -> Acquisition:
@@ -209,35 +216,47 @@ def places(size: np.ndarray, tokens: np.ndarray, share: np.ndarray, fill: int = 
     return Series(*(jnp.asarray(c, float) for c in (*padded, weight)))
 
 
-def modes(state: State, between: bool) -> list[int]:
-    """Between and within modes of the D-CPT law on the new domain's rows alone, see modes.py; both losses count."""
-    cost = state.offers["cost"].to_numpy(float)
-    rows = [state.table.domain == state.table.domains.index(state.domain), np.zeros(len(state.table), bool)]
-    if state.domain not in state.table.domains or len(np.unique(state.table.run[rows[0]])) < 3:
-        # nothing to fit yet
+def modes(state: State) -> list[int]:
+    """Between and within modes of the D-CPT law on the new domain's rows alone, see modes.py; both losses count.
+
+    One run after another, each given those before; the first three are the cheapest, for there is nothing to fit yet.
+    """
+    cost, names = state.offers["cost"].to_numpy(float), state.offers["run"].to_numpy(str)
+    mine = state.table.domain == state.table.domains.index(state.domain)
+    if len(np.unique(state.table.run[mine])) < 3:
         return in_order(state, np.argsort(cost, kind="stable"))[:3]
-    gain = np.zeros(len(cost))
     starts = np.asarray(GRID)[state.rng.choice(len(GRID), STARTS, replace=False)]
     starts[:, 7] = np.maximum(starts[:, 7], 0.05)
-    for target in TARGETS:
-        own = series_of(state.table, state.domain, target)
-        count = len(own.log_loss)
-        fill = [jnp.concatenate([c, jnp.repeat(c[:1], ROWS - count)]) for c in own]
-        weight = (np.arange(ROWS) < count).astype(float)
-
-        def share(ratio: np.ndarray, target: str = target) -> np.ndarray:
-            return ratio if target == "domain" else 1 - ratio
-
-        offered = places(
-            *(state.offers[c].to_numpy(float) for c in ("size", "tokens")), share(state.offers["ratio"]), ROWS
-        )
-        wide = np.linspace(0.05, 0.95, 19)
-        goal = places(np.full(19, state.size), np.full(19, state.tokens), share(wide))
-        found = modes_of(form, starts, Series(*fill), fill[3], weight, goal)
-        gain += falls(form, found, offered, goal, between=between)[: len(cost)]
-    return in_order(state, np.argsort(-gain / cost**POWER, kind="stable"))[:MOST]
+    fitted = [_fitted_modes(state, target, starts) for target in TARGETS]
+    chosen: list[int] = []
+    left, open_ = state.budget, np.ones(len(cost), bool)
+    while (open_ & (cost <= left)).any() and len(chosen) < MOST:
+        gain = np.sum([falls(form, found, offered, goal)[: len(cost)] for found, offered, goal in fitted], axis=0)
+        best = int(np.argmax(np.where(open_ & (cost <= left), gain / cost**POWER, -np.inf)))
+        chosen.append(best)
+        left -= cost[best]
+        open_ &= names != names[best]
+        fitted = [(measured_at(form, found, offered, best), offered, goal) for found, offered, goal in fitted]
+    return chosen
 
 
+def _fitted_modes(state: State, target: Target, starts: np.ndarray) -> tuple[Modes, Series, Series]:
+    """Modes of one loss, the places on offer, and those that are to be predicted."""
+    own = series_of(state.table, state.domain, target)
+    count = len(own.log_loss)
+    fill = Series(*(jnp.concatenate([c, jnp.repeat(c[:1], ROWS - count)]) for c in own))
+    weight = (np.arange(ROWS) < count).astype(float)
+
+    def share(ratio: np.ndarray) -> np.ndarray:
+        return ratio if target == "domain" else 1 - ratio
+
+    size, tokens, ratio = (state.offers[c].to_numpy(float) for c in ("size", "tokens", "ratio"))
+    goal = places(np.full(len(WIDE), state.size), np.full(len(WIDE), state.tokens), share(WIDE))
+    found = modes_of(form, starts, fill, fill.log_loss, weight, goal)
+    return found, places(size, tokens, share(ratio), ROWS), goal
+
+
+WIDE = np.linspace(0.05, 0.95, 19)
 RULES: dict[str, Rule] = {
     **{
         f"{name}^{power:g}": partial(by, acquisition=acquisition, power=power)
@@ -245,11 +264,12 @@ RULES: dict[str, Rule] = {
             ("regret", regret),
             ("information", information),
             ("v-optimal", variance),
+            ("values", values_variance),
             ("d-optimal", determinant),
         )
-        for power in (0.0, 0.25, 0.5)
+        for power in (0.5,)
     },
-    "modes": partial(modes, between=True),
+    "modes": modes,
     "space-filling": space_filling,
     "random": random_runs,
     "cheapest": cheapest,

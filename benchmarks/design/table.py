@@ -24,20 +24,28 @@ def reached(records: pd.DataFrame, measure: str) -> pd.Series:
 
 
 def told(records: Sequence[dict[str, Any]]) -> str:
-    """Markdown: errors and regret by level, FLOPs until near, coverage; then by domain."""
+    """Plain text: errors and regret by level, FLOPs until near, coverage; then by domain."""
     frame = pd.DataFrame(records)
+    # where every ratio keeps the budget there is nothing to find
+    bound = frame.groupby("domain")["truth"].first() < 1
+    free = sorted(bound.index[~bound])
+    frame = frame[frame["domain"].map(bound)]
+    seeds = frame[frame["level"] < 1].groupby("rule")["seed"].nunique()
     levels = frame.groupby(["rule", "level"])
-    parts = [f"{frame['seed'].nunique()} seeds, {frame['domain'].nunique()} domains"]
+    parts = [
+        f"{seeds.min()} to {seeds.max()} seeds, {frame['domain'].nunique()} domains; left out, because "
+        f"every ratio keeps the budget: {', '.join(free) or 'none'}"
+    ]
     for name, of in (("mean error of the ratio", "error"), ("mean regret, 1e-3 nats", "regret")):
         wide = levels[of].mean().unstack() * (1000 if of == "regret" else 1)
-        parts.append(f"{name}\n{wide.round(4 if of == 'error' else 2).to_markdown()}")
+        parts.append(f"{name}\n{wide.round(4 if of == 'error' else 2).to_string()}")
     wide = levels["inside"].mean().unstack()
-    parts.append(f"inside 90 %\n{wide.round(2).to_markdown()}")
+    parts.append(f"the full grid's median inside our 90 %\n{wide.round(2).to_string()}")
     for measure in NEAR:
-        found = reached(frame, measure)
+        found = reached(frame[frame["level"] < 1], measure)
         by_rule = found.groupby("rule").quantile([0.25, 0.5, 0.75], interpolation="nearest").unstack()
         by_rule["never"] = np.isinf(found).groupby("rule").mean()
-        parts.append(f"FLOPs until {measure} <= {NEAR[measure]}\n{by_rule.round(4).to_markdown()}")
+        parts.append(f"FLOPs until {measure} <= {NEAR[measure]}\n{by_rule.round(4).to_string()}")
         by_domain = found.groupby(["rule", "domain"]).median().unstack()
-        parts.append(f"the same, median by domain\n{by_domain.round(4).to_markdown()}")
+        parts.append(f"the same, median by domain\n{by_domain.round(4).to_string()}")
     return "\n\n".join(parts)
