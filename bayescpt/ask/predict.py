@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import xarray as xr
 
 from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses
+from bayescpt.data.names import fault_of_name
 from bayescpt.fit import Fit, Mixture
 from bayescpt.model.covariates import statements_of
 from bayescpt.model.noise import deviation_scale
@@ -17,8 +20,12 @@ from bayescpt.schema import SHARE, TARGETS
 POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
 
 
-def check_points(points: pd.DataFrame) -> None:
-    """Raise ValueError naming everything that is wrong with a table of points."""
+def check_points(points: pd.DataFrame, known: Iterable[str] = ()) -> None:
+    """Raise ValueError naming everything that is wrong with a table of points.
+
+    Args:
+        known: domains of the table that they are asked of; a name that is nearly one of them is a fault.
+    """
     missing = [name for name in POINT_COLUMNS if name not in points]
     if missing:
         raise ValueError(f"the points have no column {', '.join(missing)}; needed are {', '.join(POINT_COLUMNS)}")
@@ -35,6 +42,8 @@ def check_points(points: pd.DataFrame) -> None:
         if bad.any():
             rows = ", ".join(str(i + 1) for i in np.flatnonzero(bad)[:8])
             faults.append(f"{name} must be {wanted}: row {rows}{' and more' if bad.sum() > 8 else ''}")
+    names = dict.fromkeys(str(name) for name in points["domain"].dropna() if str(name).strip())
+    faults += [f"domain: {fault}" for name in names if (fault := fault_of_name(name, known))]
     if faults:
         raise ValueError("; ".join(faults))
 
@@ -69,7 +78,7 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
         >>> bool((drawn["expected"].std("sample") < drawn["predictive"].std("sample")).all())
         True
     """
-    check_points(points)
+    check_points(points, fit.table.domains)
     shares = {name.removeprefix(SHARE): name for name in map(str, points.columns) if name.startswith(SHARE)}
     count = len(points)
     expected, predictive = np.empty((count, fit.size)), np.empty((count, fit.size))

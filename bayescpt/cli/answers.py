@@ -28,6 +28,7 @@ from bayescpt.cli.options import (
 from bayescpt.cli.options import weights as weights_of
 from bayescpt.cli.session import Gather, InputError, Session, session
 from bayescpt.data.faults import Fault
+from bayescpt.data.names import fault_of_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,6 +59,12 @@ def load(path: str, accept: str | None, say: Session) -> Fit | Mixture:
     return fit.accept(accept)
 
 
+def check_domain(option: str, domain: str, fit: Fit | Mixture | None) -> None:
+    """Raise ValueError where this is no name, or nearly one of the table of ``fit``; without a fit the first alone."""
+    if fault := fault_of_name(domain, () if fit is None else fit.table.domains):
+        raise ValueError(f"{option}: {fault}")
+
+
 def cmr(
     fit: FitFile,
     domain: Domain,
@@ -82,6 +89,7 @@ def cmr(
         if base_loss is not None:
             gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
         found = gather(load, fit, accept, say)
+        gather(check_domain, "--domain", domain, found)
         gather.done()
         from bayescpt.ask import critical_ratio
 
@@ -124,6 +132,7 @@ def ratio(
             gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
         gather(_one_question, tokens, max_forgetting, weights, domain_tokens, base_loss)
         found = gather(load, fit, accept, say)
+        gather(check_domain, "--domain", domain, found)
         gather.done()
         from bayescpt.ask import ratio_of_least_loss, ratio_under_budget, ratio_under_limited_data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,21 @@ def check_output(text: str, inputs: Sequence[str], suffixes: Sequence[str] = ())
     """The path of a file that may be written.
 
     Raises ValueError where its folder does not exist or cannot be written to, where it is a folder, where it is one of
-    ``inputs``, or where its name ends in none of ``suffixes``.
+    ``inputs``, where its name ends in none of ``suffixes``, or where the system refuses a file of that name there.
     """
     path = Path(text)
+    try:
+        _check(path, text, inputs, suffixes)
+        # some folders say that they can be written to and cannot: hours of work are not to end there
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"-o {text}: it cannot be written ({reason}); write somewhere else") from error
+    return path
+
+
+def _check(path: Path, text: str, inputs: Sequence[str], suffixes: Sequence[str]) -> None:
     if path.is_dir():
         raise ValueError(f"-o {text}: expected a file, but it is a folder; name a file in it")
     if not path.parent.is_dir():
@@ -31,7 +44,6 @@ def check_output(text: str, inputs: Sequence[str], suffixes: Sequence[str] = ())
             raise ValueError(f"-o {text}: it would overwrite the input {source}; write to another file")
     if suffixes and not path.name.lower().endswith(tuple(suffixes)):
         raise ValueError(f"-o {text}: expected a name ending in {', '.join(suffixes)}")
-    return path
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayescpt.cli.answers import load
+from bayescpt.cli.answers import check_domain, load
 from bayescpt.cli.check import short
 from bayescpt.cli.files import check_output
 from bayescpt.cli.options import Accept, Debug, FitFile, Json, bounded
@@ -67,6 +67,9 @@ def next_(
         if pending is not None and file is not None:
             under_way = gather(read_pending, Path(pending), file.names)
         found = gather(load, fit, accept, say)
+        if file is not None and found is not None:
+            for name in dict.fromkeys((file.question.domain, *file.space.domains)):
+                gather(check_domain, space, name, found)
         gather.done()
         from bayescpt.ask.horizon import horizon, warnings
         from bayescpt.decide import ratios
@@ -115,7 +118,7 @@ def draw(told: dict[str, Any], console: Console) -> None:
     """The verdict first, then the runs, for a person."""
     lines = [
         f"{'Stop' if told['verdict'] == 'stop' else 'Run'}: {told['reason']}.",
-        f"  wanted: {told['objective']}; expected regret as of now {told['regret']:.4f} nats",
+        f"  wanted: {told['objective']}; expected regret as of now, broken budgets counted: {told['regret']:.4f} nats",
         *(
             f"  {run['domain']} at ratio {run['ratio']:.3f}, {short(run['size'])} parameters, {short(run['tokens'])} "
             f"tokens, seed {run['seed']}: {run['cost']:.3g} FLOPs, lowers the regret by {run['regret_fall']:.4f}"

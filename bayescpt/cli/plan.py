@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayescpt.cli.answers import load
+from bayescpt.cli.answers import check_domain, load
 from bayescpt.cli.check import short
 from bayescpt.cli.files import check_output, write_frame
 from bayescpt.cli.options import (
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
     from bayescpt.decide import Objective
     from bayescpt.fit import Fit, Mixture
-
-BELOW_ZERO = 0.01
-"""Part of the draws with a loss that cannot be, from which a plan is warned of."""
 
 
 def plan(
@@ -133,6 +130,7 @@ def plan(
             gather(bounded, "--base-loss", base_loss, 0, math.inf, False)
         path = None if out is None else gather(check_output, out, [fit], CSV_SUFFIXES + PARQUET_SUFFIXES)
         found = gather(load, fit, accept, say)
+        gather(check_domain, "--domain", domain, found)
         from bayescpt.decide.retained import faults_of, retained_from
 
         others = [gather(retained_from, text, lambda path: load(path, accept, say)) for text in retain or []]
@@ -166,7 +164,7 @@ def _tell(
 ) -> None:
     from bayescpt.ask.horizon import horizon, warnings
     from bayescpt.decide.plan import plan as choose
-    from bayescpt.decide.trust import trust
+    from bayescpt.decide.trust import cautions, trust
 
     base = None if base_loss is None else {"general": base_loss}
     chosen = choose(found, domain, actions, wanted, confidence, base)
@@ -176,8 +174,8 @@ def _tell(
     if chosen.action["tokens"] < found.table.tokens.min():
         first = short(found.table.tokens.min())
         say.warn(f"the run ends before the table's first checkpoint ({first} tokens): no row is near")
-    if chosen.p_below_zero > BELOW_ZERO:
-        say.warn(f"{chosen.p_below_zero:.0%} of the draws have a loss below zero: too far from the rows to be believed")
+    for line in cautions(chosen):
+        say.warn(line)
     told = chosen.summary() | {"trust": trust(place)} | place.fields() | also(found) | {"method": found.method}
     if path is not None:
         write_frame(chosen.actions, path)

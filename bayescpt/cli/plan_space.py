@@ -126,6 +126,8 @@ def share_limits(option: str, texts: Sequence[str]) -> dict[str, tuple[float, fl
             limits = (math.nan, math.nan)
         if not (name and 0 <= limits[0] <= limits[1] <= 1):
             faults.append(f"{option}: expected SOURCE=LOW:HIGH within [0, 1] such as code=0:0.2, got '{text}'")
+        if name in found:
+            faults.append(f"{option}: '{name}' is bounded twice")
         found[name] = limits
     if faults:
         raise ValueError("; ".join(faults))

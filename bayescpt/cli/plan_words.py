@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from bayescpt.cli.check import short
@@ -25,13 +26,23 @@ def decision(told: dict[str, Any]) -> str:
     if told["status"] == "none":
         return (
             f"No run on offer keeps the general loss within its budget with probability {told['confidence']:g}: "
-            f"the safest, ratio {action['ratio']:.3f} at {run}, does so with {action['p_allowed']:.2f}."
+            f"the safest, ratio {action['ratio']:.3f} at {run}, does so with {odds(action['p_allowed'])}."
         )
-    held = f"; the budget holds with probability {action['p_allowed']:.2f}" if "rise" in action else ""
+    held = f"; the budget holds with probability {odds(action['p_allowed'])}" if "rise" in action else ""
     if told["status"] == "flat":
-        sized = f"{short(action['size'])} parameters"
-        return f"Ratios {low:.2f} to {high:.2f} at {sized} are equally good as far as these rows can tell{held}."
+        spans = told["equally_good"]["shares"].items()
+        which = ", ".join(f"{source} {least:.2f} to {most:.2f}" for source, (least, most) in spans)
+        which = f"Mixtures ({which})" if which else f"Ratios {low:.2f} to {high:.2f}"
+        one = f"; one of them: ratio {action['ratio']:.3f}{_besides(action)}"
+        return (
+            f"{which} at {short(action['size'])} parameters are equally good as far as these rows can tell{one}{held}."
+        )
     return f"Train {told['domain']} at ratio {action['ratio']:.3f}, {run}{held}."
+
+
+def odds(probability: float) -> str:
+    """A probability as draws can tell it, rounded down: that none speaks against something is no certainty."""
+    return "above 0.99" if probability > 0.99 else f"{math.floor(100 * probability + 1e-9) / 100:.2f}"
 
 
 def _besides(action: dict[str, Any]) -> str:
@@ -54,7 +65,7 @@ def _reasons(told: dict[str, Any]) -> list[str]:
             band = f"90% interval {action[f'{name}_q05']:.4f} to {action[f'{name}_q95']:.4f}"
             lines.append(f"  expected {what}: {action[name]:.4f} nats, {band}")
     if "rise" in action:
-        lines.append(f"  probability that one measured run keeps the budget: {told['p_allowed_run']:.2f}")
+        lines.append(f"  probability that one measured run keeps the budget: {odds(told['p_allowed_run'])}")
     lines.append(f"  regret against knowing the truth: mean {regret['mean']:.4f}, 95% below {regret['q95']:.4f} nats")
     low, high = told["equally_good"]["low"], told["equally_good"]["high"]
     if told["status"] == "chosen" and high > low:

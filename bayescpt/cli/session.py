@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import typer
 
 from bayescpt.data.faults import Fault, TableError
+from bayescpt.data.files import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +63,7 @@ class Gather:
             raise InputError("\n".join(str(error) for error in self._errors), faults) from self._errors[0]
 
 
-def faults_of(error: ValueError) -> tuple[Fault, ...]:
+def faults_of(error: ValueError | OutputError) -> tuple[Fault, ...]:
     """The faults that an error carries; one made of its text where it carries none."""
     if isinstance(error, TableError | InputError):
         return error.faults
@@ -101,7 +102,7 @@ def session(json: bool, debug: bool) -> Iterator[Session]:
     except KeyboardInterrupt:
         _fail(json, "interrupted", "interrupted")
         raise typer.Exit(INTERRUPTED) from None
-    except ValueError as error:
+    except (ValueError, OutputError) as error:
         if debug:
             traceback.print_exc()
         _fail(json, "unusable_input", str(error), faults_of(error))

@@ -7,8 +7,9 @@ Utilities are negative losses in nats per token, so that regret has that unit to
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -40,8 +41,15 @@ class Objective(ABC):
         margin = self.margin(outcome)
         return [] if margin is None else [(margin, outcome["general_run"].values)]
 
-    def enlarged(self, outcome: xr.Dataset, domain: str, actions: pd.DataFrame) -> xr.Dataset:
-        """Outcomes with what this objective looks at besides."""
+    def enlarged(
+        self,
+        outcome: xr.Dataset,
+        domain: str,
+        actions: pd.DataFrame,
+        base_loss: Mapping[str, float] | None = None,
+        stated: Mapping[str, Any] | None = None,
+    ) -> xr.Dataset:
+        """Outcomes with what this objective looks at besides; arguments as of :func:`bayescpt.decide.outcomes`."""
         return outcome
 
     @abstractmethod

@@ -4,7 +4,8 @@
 
 with U the utility and M the margin of the objective, over posterior draws. It is not the mean of the draws' optima,
 which no draw may want. Regret of a draw is the utility that the best action of that draw among those that keep the
-margin there would bring more, and 0 where a* breaks the margin and has more; how often that is stands beside it.
+margin there would bring more, and 0 where a* breaks the margin and has more; how often that is stands beside it. The
+regret that the next runs are to lower (design/decision.py) counts a broken margin instead, and is larger.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Plan:
         regret: by draw, nats per token.
         p_allowed_run: probability that one measured run keeps what is asked.
         optimism: by how much the expected utility is flattered by choosing and judging with the same draws: its
-            difference to that of actions chosen by one half of the draws and judged by the other.
+            difference to that of actions chosen by one half of the draws and judged by the other. It is a matter of few
+            draws and says nothing of a law that is wrong.
         p_below_zero: part of the draws in which a loss of the action is not above zero, as none is: so far beyond the
             rows that the odds mean little.
     """
@@ -82,6 +84,13 @@ class Plan:
         return float(ratio.min()), float(ratio.max())
 
     @property
+    def tied_shares(self) -> dict[str, tuple[float, float]]:
+        """Least and largest share of every source among those actions, where shares of sources are chosen."""
+        tied = self.actions.loc[_block(self.actions, self.best)]
+        shares = [name for name in tied if name.startswith(SHARE)]
+        return {name.removeprefix(SHARE): (float(tied[name].min()), float(tied[name].max())) for name in shares}
+
+    @property
     def tied_sizes(self) -> tuple[float, float]:
         """Least and largest size among all actions that are equally good as far as rows can tell."""
         size = self.actions.loc[self.actions["tied"], "size"]
@@ -103,7 +112,12 @@ class Plan:
                 "q95": float(np.quantile(self.regret, 0.95)),
             },
             "optimism": self.optimism,
-            "equally_good": {"low": low, "high": high, "sizes": list(self.tied_sizes)},
+            "equally_good": {
+                "low": low,
+                "high": high,
+                "sizes": list(self.tied_sizes),
+                "shares": {source: list(span) for source, span in self.tied_shares.items()},
+            },
             "p_below_zero": self.p_below_zero,
             "runner_up": None if self.runner_up is None else _plain(self.actions.iloc[self.runner_up]),
         }
@@ -140,7 +154,7 @@ def plan(
     if base_loss and actions["size"].nunique() > 1:
         raise ValueError("a stated base loss is that of one size: state it for a plan at one size alone")
     outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=objective.needs_base)
-    outcome = objective.enlarged(outcome, domain, actions)
+    outcome = objective.enlarged(outcome, domain, actions, base_loss, stated)
     utility, margin = objective.utility(outcome), objective.margin(outcome)
     kept = np.ones(utility.shape, bool) if margin is None else margin >= 0
     p_allowed = kept.mean(axis=1)
@@ -164,7 +178,7 @@ def plan(
     for name, values in told.items():
         low, high = np.quantile(values, [0.05, 0.95], axis=1)
         table = table.assign(**{name: values.mean(axis=1), f"{name}_q05": low, f"{name}_q95": high})
-    here = allowed & (table["size"] == table["size"].iloc[best]).to_numpy()
+    here = allowed & _comparable(table, best)
     flat = here.sum() > 2 and _block(table, best).sum() >= MANY * here.sum()
     status = NONE if not allowed.any() else FLAT if flat else CHOSEN
     return Plan(
@@ -182,14 +196,19 @@ def plan(
     )
 
 
+def _comparable(table: pd.DataFrame, best: int) -> np.ndarray:
+    """The actions at the size of the best, alike in all else that may be chosen besides the mixture."""
+    names = ["size", *(set(table) & STATEMENTS)]
+    return np.all([(table[name] == table[name].iloc[best]).to_numpy() for name in names], axis=0)
+
+
 def _block(table: pd.DataFrame, best: int) -> np.ndarray:
-    """The actions at the size of the best whose ratios are tied with it without a gap between."""
-    size, ratio, tied = table["size"].to_numpy(), table["ratio"].to_numpy(), table["tied"].to_numpy()
-    # of one size, and alike in all else that may be chosen besides the ratio
-    alike = size == size[best]
-    for name in set(table) & STATEMENTS:
-        alike &= (table[name] == table[name].iloc[best]).to_numpy()
-    same = np.flatnonzero(alike)
+    """The comparable actions that are tied with the best: by ratio without a gap between; of mixtures all."""
+    ratio, tied = table["ratio"].to_numpy(), table["tied"].to_numpy()
+    comparable = _comparable(table, best)
+    if any(name.startswith(SHARE) for name in table):
+        return comparable & tied
+    same = np.flatnonzero(comparable)
     same = same[np.argsort(ratio[same], kind="stable")]
     place, broken = int(np.flatnonzero(same == best)[0]), ~tied[same]
     low = place - int(np.argmax(np.append(broken[:place][::-1], True)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,8 @@ class RetainedBudgets(Objective):
 
     The margin is the smallest of all: P(margin >= 0) is the probability that all are kept at once. Draws of different
     fits are paired at random, as if what is not known of one set had nothing to do with what is not known of
-    another. Sets that are forgotten together are kept together more often than that says: the odds err to the low side.
+    another. Sets of which too much is forgotten together are kept together more often than that says, and sets of which
+    one suffers where the other is spared less often.
 
     Args:
         general: budget of the planned fit's own general loss.
@@ -69,11 +70,23 @@ class RetainedBudgets(Objective):
         if faults:
             raise ValueError("; ".join(faults))
 
-    def enlarged(self, outcome: xr.Dataset, domain: str, actions: pd.DataFrame) -> xr.Dataset:
-        """Adds, by set, what ``general``, ``base`` and ``general_run`` are of the planned fit."""
+    def enlarged(
+        self,
+        outcome: xr.Dataset,
+        domain: str,
+        actions: pd.DataFrame,
+        base_loss: Mapping[str, float] | None = None,
+        stated: Mapping[str, Any] | None = None,
+    ) -> xr.Dataset:
+        """Adds, by set, what ``general``, ``base`` and ``general_run`` are of the planned fit.
+
+        Raises ValueError where a loss of the base is stated: it is that of one set, and each has its own.
+        """
+        if base_loss:
+            raise ValueError("a stated base loss is that of one validation set: leave it out where there are several")
         draws = outcome.sizes["sample"]
         for one in self.retained:
-            own = outcomes(one.fit, domain, actions)
+            own = outcomes(one.fit, domain, actions, None, stated)
             # in an order of its own: fits of one seed share random numbers. Where it has fewer draws they come again
             order = one.fit.rng("retained", one.name).permutation(own.sizes["sample"])
             order = np.resize(order, draws)
@@ -127,6 +140,8 @@ def faults_of(retained: Sequence[Retained], domain: str, fit: Fit | Mixture) -> 
     """What speaks against planning with these fits beside ``fit``: runs of another study, by domain and sizes."""
     found = []
     for one in retained:
+        if one.fit.table.digest == fit.table.digest:
+            found.append(f"{one.name}: its fit is to the same rows as the one that is planned with; name another set")
         if domain not in one.fit.table.domains:
             found.append(f"{one.name}: its fit has no rows of domain '{domain}' ({', '.join(one.fit.table.domains)})")
         if not np.array_equal(np.unique(one.fit.table.size), np.unique(fit.table.size)):

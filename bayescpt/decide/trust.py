@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bayescpt.ask.horizon import Horizon
+
+if TYPE_CHECKING:
+    from bayescpt.decide.plan import Plan
+
+BELOW_ZERO = 0.01
+"""Part of the draws with a loss that cannot be, from which a plan is warned of."""
 
 
 @dataclass(frozen=True)
@@ -49,3 +56,11 @@ def trust(place: Horizon) -> list[str]:
         reach = "" if factor <= known.factor * 1.05 else "; farther out nothing was measured"
         lines.append(f"{known.what} {factor:.3g}x beyond the table: {held} {where}{reach}")
     return lines
+
+
+def cautions(plan: Plan) -> list[str]:
+    """Sentences for what makes a plan hard to believe whatever its odds say; none where nothing does."""
+    if not plan.p_below_zero > BELOW_ZERO:
+        return []
+    part = f"{plan.p_below_zero:.0%} of the draws"
+    return [f"{part} have a loss below zero, as no loss is: too far from the rows to be believed"]

@@ -47,7 +47,7 @@ class Acquisition(ABC):
 
     @abstractmethod
     def gain(
-        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None, chance: bool = True
     ) -> Float[np.ndarray, " candidate"]:
         """What every candidate is expected to bring; at least 0.
 
@@ -55,6 +55,8 @@ class Acquisition(ABC):
             quantities: as :meth:`quantities`, given the runs that are pending.
             seen: possible measurements of every candidate, given the runs that are pending.
             told: what these pending runs may say of the quantities: E[q | pending] - E[q], by draw.
+            chance: whether what chance alone would explain is taken off. With few draws that leaves nothing of most
+                gains; to rank candidates by, they need their order more than their size.
         """
 
 
@@ -81,10 +83,10 @@ class RegretReduction(Acquisition):
         return self.values - self.values[int(self.values.mean(axis=1).argmax())]
 
     def gain(
-        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None, chance: bool = True
     ) -> Float[np.ndarray, " candidate"]:
         mean = quantities.mean(axis=1, keepdims=True)
-        scores, kept = _explained(quantities, seen)
+        scores, kept = _explained(quantities, seen, chance)
         # a maximum over actions needs fewer draws than a covariance; centred again: nothing learnt is to gain nothing
         white = scores.white[..., :: max(1, scores.white.shape[-1] // LOOKED)]
         white = white - white.mean(axis=-1, keepdims=True)
@@ -123,9 +125,9 @@ class InformationGain(Acquisition):
         return norm.ppf((ranks - 0.5) / len(ranks))[None]
 
     def gain(
-        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None, chance: bool = True
     ) -> Float[np.ndarray, " candidate"]:
-        return -0.5 * np.log1p(-np.minimum(explained_share(quantities, seen)[:, 0], 1 - 1e-9))
+        return -0.5 * np.log1p(-np.minimum(explained_share(quantities, seen, chance)[:, 0], 1 - 1e-9))
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,9 @@ class VarianceReduction(Acquisition):
         return self.predictions
 
     def gain(
-        self, quantities: Quantities, seen: Seen, told: Quantities | None = None
+        self, quantities: Quantities, seen: Seen, told: Quantities | None = None, chance: bool = True
     ) -> Float[np.ndarray, " candidate"]:
-        return explained_share(quantities, seen) @ quantities.var(axis=1)
+        return explained_share(quantities, seen, chance) @ quantities.var(axis=1)
 
 
 ACQUISITIONS: tuple[type[Acquisition], ...] = (RegretReduction, InformationGain, VarianceReduction)
@@ -165,14 +167,16 @@ class _Scores:
     weights: Float[np.ndarray, "candidate quantity number"]
 
 
-def _explained(quantities: Quantities, seen: Seen) -> tuple[_Scores, Float[np.ndarray, "candidate quantity"]]:
-    """Regression of quantities on the measurements of every candidate, and by how much chance shrinks it."""
+def _explained(
+    quantities: Quantities, seen: Seen, chance: bool = True
+) -> tuple[_Scores, Float[np.ndarray, "candidate quantity"]]:
+    """Regression of quantities on the measurements of every candidate, and by how much ``chance`` shrinks it."""
     draws = seen.shape[-1]
     _enough(seen.shape[1], draws)
     white = whitened(seen)
     away = quantities - quantities.mean(axis=1, keepdims=True)
     weights = np.einsum("qs,cks->cqk", away, white, optimize=True) / draws
-    return _Scores(white, weights), _kept(weights, away, seen.shape[1] / draws)
+    return _Scores(white, weights), _kept(weights, away, chance * seen.shape[1] / draws)
 
 
 def _kept(weights: np.ndarray, away: np.ndarray, chance: float) -> np.ndarray:
@@ -181,9 +185,9 @@ def _kept(weights: np.ndarray, away: np.ndarray, chance: float) -> np.ndarray:
     return np.sqrt(np.maximum(share - chance, 0.0) / (1 - chance) / np.maximum(share, 1e-300))
 
 
-def explained_share(quantities: Quantities, seen: Seen) -> Float[np.ndarray, "candidate quantity"]:
+def explained_share(quantities: Quantities, seen: Seen, chance: bool = True) -> Float[np.ndarray, "candidate quantity"]:
     """Part of the variance of every quantity that the measurements of every candidate explain, R^2 less chance."""
-    scores, kept = _explained(quantities, seen)
+    scores, kept = _explained(quantities, seen, chance)
     variance = np.maximum(quantities.var(axis=1), 1e-300)
     return kept**2 * (scores.weights**2).sum(axis=2) / variance
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayescpt.data.names import fault_of_name
 from bayescpt.data.table import Table
 from bayescpt.design.cost import Cost, cost_of
 
@@ -50,7 +51,7 @@ class Space:
 
     def __post_init__(self) -> None:
         faults = [f"{name}: expected at least one" for name in self._axes if not len(getattr(self, name))]
-        faults += [f"domains: expected names, got {one!r}" for one in self.domains if not _is_name(one)]
+        faults += [f"domains: {fault}" for one in self.domains if (fault := fault_of_name(one))]
         faults += [
             f"seeds: expected whole numbers of at least 0, got {one!r}" for one in self.seeds if not _is_seed(one)
         ]
@@ -74,10 +75,6 @@ class Space:
     @property
     def _axes(self) -> tuple[str, ...]:
         return "domains", "sizes", "ratios", "tokens", "seeds"
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
 
 
 def is_number(value: object) -> bool:

@@ -37,6 +37,7 @@ def decision_values(
     the one that comes closest stands for a*.
     """
     outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=objective.needs_base)
+    outcome = objective.enlarged(outcome, domain, actions, base_loss, stated)
     utility, margin = objective.utility(outcome), objective.margin(outcome)
     return values_of(utility, margin, confidence)
 

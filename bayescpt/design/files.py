@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from bayescpt.data.files import atomic_path
+from bayescpt.data.names import fault_of_name
 from bayescpt.data.yaml_file import read_yaml
 from bayescpt.decide.objective import ForgettingBudget, Objective, WeightedLoss
 from bayescpt.design.candidates import MOST, Space, is_number
@@ -151,14 +152,14 @@ def _question(value: Any, faults: list[str]) -> Question | None:
     for name, number in (("size", size), ("tokens", tokens)):
         if not (is_number(number) and 1 <= number <= MOST):
             faults.append(f"decision.{name}: expected a number from 1 to {MOST:g}, got {number!r}")
-    if "domain" in entry and not (isinstance(entry["domain"], str) and entry["domain"].strip()):
-        faults.append(f"decision.domain: expected a name, got {entry['domain']!r}")
+    if "domain" in entry and (fault := fault_of_name(entry["domain"])):
+        faults.append(f"decision.domain: {fault}")
     if not (is_number(confidence) and 0 < confidence < 1):
         faults.append(f"decision.confidence: expected a number between 0 and 1, got {confidence!r}")
     objective: Objective | None = None
     try:
         if "weights" in entry:
-            objective = WeightedLoss(*(_number(one) for one in _list("decision.weights", entry["weights"], faults)))
+            objective = WeightedLoss(*_weights(entry["weights"]))
         elif "max_forgetting" in entry:
             objective = ForgettingBudget(*_budget(entry["max_forgetting"]))
     except (TypeError, ValueError) as error:
@@ -189,6 +190,17 @@ def _budget(value: Any) -> tuple[float, bool]:
     if not (is_number(number) and number >= 0):
         raise ValueError(f"max_forgetting: expected nats (0.05) or a share of the base's loss (3%), got {value!r}")
     return (number / 100 if relative else number), relative
+
+
+def _weights(value: Any) -> tuple[float, float]:
+    """What a nat of general and of domain loss is worth."""
+    found = [_number(one) for one in value] if isinstance(value, list) else []
+    if len(found) != 2 or not all(is_number(one) and one >= 0 for one in found) or not max(found) > 0:
+        raise ValueError(
+            "weights: expected what a nat of general and of domain loss is worth, two numbers of at least 0 such as "
+            f"[1, 2] and not both 0, got {value!r}"
+        )
+    return found[0], found[1]
 
 
 def _study(path: Path) -> dict[str, Any]:

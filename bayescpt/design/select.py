@@ -43,7 +43,8 @@ class NextRuns:
         verdict: ``run`` or ``stop``.
         reason: in words.
         chosen: the runs in order, with ``gain`` (given those before), ``score`` and the fall of the expected regret.
-        candidates: all of them with the gain and score of each alone; ``brief`` where by some of the draws only.
+        candidates: all of them with the gain and score of each alone; ``brief`` where by some of the draws only and
+            with what chance adds.
         regret: expected regret of the plan as of now, nats per token.
         unit: of the gains.
     """
@@ -128,7 +129,7 @@ def next_runs(
     if not (cost <= budget).any():
         raise ValueError("the budget pays for no run that is not under way already: raise it, or wait")
 
-    gains = _brief_gains(fit, offered, acquisition, values, known) if len(offered) > SHORT_LIST else np.zeros(len(cost))
+    gains = _brief_gains(fit, offered, wanted, known) if len(offered) > SHORT_LIST else np.zeros(len(cost))
     # runs that cost too much are shown too, those within the budget first
     order = np.lexsort((-_score(gains, cost, power), cost > budget))
     view = np.sort(order[:SHORT_LIST])
@@ -156,7 +157,10 @@ def next_runs(
         worth = open_ & (falls >= floor)
         if not worth.any():
             most = falls[open_].max()
-            reason = f"no run on offer is expected to lower the regret by {floor:.2g} nats; the most is {most:.2g}"
+            which = (
+                "no run on offer" if len(offered) <= SHORT_LIST else f"none of the {SHORT_LIST} runs looked at closely"
+            )
+            reason = f"{which} is expected to lower the regret by {floor:.2g} nats; the most is {most:.2g}"
             break
         left_of, says = _split(wanted.quantities(), known)
         gain = wanted.gain(left_of, seen, says)
@@ -187,20 +191,20 @@ def next_runs(
 def _brief_gains(
     fit: Fit | Mixture,
     offered: pd.DataFrame,
-    acquisition: Callable[[Float[np.ndarray, "action draw"]], Acquisition],
-    values: Float[np.ndarray, "action draw"],
+    wanted: Acquisition,
     known: Float[np.ndarray, "number draw"],
 ) -> Float[np.ndarray, " candidate"]:
     """Gains of all candidates by some of the draws, evenly spread: enough to tell which are worth a second look."""
-    draws = values.shape[1]
+    quantities = wanted.quantities()
+    draws = quantities.shape[1]
     some = np.unique(np.linspace(0, draws - 1, min(draws, max(BRIEF, int(len(known) / MOST_NUMBERS) + 11))).astype(int))
-    wanted, pending = acquisition(values[:, some]), known[:, some]
-    learnt, told = _split(wanted.quantities(), pending)
+    pending = known[:, some]
+    learnt, told = _split(quantities[:, some], pending)
     gains = np.empty(len(offered))
     for begin in range(0, len(offered), CHUNK):
         part = slice(begin, begin + CHUNK)
         seen = measured(fit, offered.iloc[part], some)
-        gains[part] = wanted.gain(learnt, given(seen, pending), told)
+        gains[part] = wanted.gain(learnt, given(seen, pending), told, chance=False)
     return gains
 
 

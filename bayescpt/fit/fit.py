@@ -21,6 +21,7 @@ from bayescpt.data.files import atomic_path
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check, UnreliableFit
 from bayescpt.fit.compiled import quick_jit
+from bayescpt.fit.intact import checks_of, damaged, faults_of_fit, faults_of_names, members_of, seed_of
 from bayescpt.fit.tree import with_densities
 from bayescpt.laws import LAWS, Reference
 from bayescpt.model.base import base_loss_draws
@@ -246,7 +247,7 @@ class Fit:
         """
         tree = read_tree(path)
         if tree.attrs.get(KIND) == MIXTURE:
-            names = ", ".join(json.loads(tree.attrs["members"]))
+            names = members_of(tree.attrs)
             raise ValueError(f"{path} holds a mixture of fits ({names}), not one of them: read it with bayescpt.load")
         return cls.unpacked(tree, path)
 
@@ -254,15 +255,22 @@ class Fit:
     def unpacked(cls, tree: xr.DataTree, path: str | Path) -> Fit:
         """The fit that :meth:`packed` made this tree of; ``path`` is where it came from, for errors.
 
-        Raises ValueError where its parts are unknown or of another version, or its rows are not those fitted.
+        Raises ValueError where something is missing, its parts are unknown or of another version, or its rows are not
+        those fitted.
         """
+        if faults := faults_of_fit(tree, (*METHODS, PRIOR)):
+            raise ValueError(damaged(path, faults))
         for part, known in (("law", LAWS), ("pooling", HIERARCHIES), ("noise", NOISES)):
             if tree.attrs[part] not in known:
                 raise ValueError(
                     f"{path} was fitted with the {part} '{tree.attrs[part]}'; known are {', '.join(known)}"
                 )
         columns = tree["rows"].to_dataset()
-        table = Table.from_frame(pd.DataFrame({str(name): values.values for name, values in columns.data_vars.items()}))
+        try:
+            frame = pd.DataFrame({str(name): values.values for name, values in columns.data_vars.items()})
+            table = Table.from_frame(frame)
+        except ValueError as error:
+            raise ValueError(damaged(path, [f"its rows are no table ({' '.join(str(error).split())})"])) from error
         if table.digest != tree.attrs["digest"]:
             raise ValueError(f"{path}: its rows do not match the digest they were fitted under; the file was changed")
         model = Model(LAWS[tree.attrs["law"]], HIERARCHIES[tree.attrs["pooling"]], NOISES[tree.attrs["noise"]]).on(
@@ -270,14 +278,18 @@ class Fit:
         )
         if tree.attrs["model"] != model.describe():
             raise ValueError(f"{path} was fitted with another version of this model: fit the rows again")
+        names: dict[str, tuple[str, ...]] = {"target": TARGETS, "domain": table.domains, "base": table.bases}
+        names["coordinate"] = tuple(one.name for one in model.law.coordinates)
+        if faults := faults_of_names(tree["posterior"].to_dataset(), names):
+            raise ValueError(damaged(path, faults))
         del tree["rows"]
         return cls(
             model=model,
             table=table,
             reference=Reference(**json.loads(tree.attrs["reference"])),
             tree=tree,
-            checks=tuple(Check(**fields) for fields in json.loads(tree.attrs["checks"])),
-            seed=int(tree.attrs["seed"]),
+            checks=checks_of(tree.attrs["checks"]),
+            seed=seed_of(tree.attrs["seed"]),
             method=str(tree.attrs["method"]),
         )
 

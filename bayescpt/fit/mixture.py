@@ -20,7 +20,8 @@ from jaxtyping import Int
 
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check
-from bayescpt.fit.fit import FORMAT, KIND, LAPLACE, MIXTURE, Fit, read_tree, versions, write_tree
+from bayescpt.fit.fit import FORMAT, KIND, LAPLACE, METHODS, MIXTURE, PRIOR, Fit, read_tree, versions, write_tree
+from bayescpt.fit.intact import damaged, faults_of_mixture, names_of, seed_of, weights_of
 
 STATED = "stated"
 TABLE = "comparison"
@@ -153,11 +154,14 @@ class Mixture:
 
     @classmethod
     def load(cls, path: str | Path) -> Mixture:
-        """Read a mixture back. Raises ValueError where the file holds none, or a member cannot be read."""
+        """Read a mixture back. Raises ValueError where the file holds none or lacks something, or a member cannot be
+        read."""
         tree = read_tree(path)
         if tree.attrs.get(KIND) != MIXTURE:
             raise ValueError(f"{path} holds one fit, not a mixture: read it with bayescpt.load")
-        names = json.loads(tree.attrs["members"])
+        if faults := faults_of_mixture(tree, TABLE, (*METHODS, PRIOR)):
+            raise ValueError(damaged(path, faults))
+        names = names_of(tree.attrs["members"])
         comparison = None
         if TABLE in tree.children:
             columns = tree[TABLE].to_dataset()
@@ -166,8 +170,8 @@ class Mixture:
         return cls(
             # a copy has no parent: the member is a tree of its own again
             members={name: Fit.unpacked(tree.children[f"member_{i}"].copy(), path) for i, name in enumerate(names)},
-            weights=dict(zip(names, json.loads(tree.attrs["weights"]), strict=True)),
-            seed=int(tree.attrs["seed"]),
+            weights=dict(zip(names, weights_of(tree.attrs["weights"]), strict=True)),
+            seed=seed_of(tree.attrs["seed"]),
             made=str(tree.attrs["made"]),
             comparison=comparison,
         )

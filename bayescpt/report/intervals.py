@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from bayescpt.ask import summary
 from bayescpt.report import plots
-from bayescpt.report.tables import percent
+from bayescpt.report.units import percent
 
 APART = 0.19
 """Distance of the two bars of a domain from its line, in lines."""

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bayescpt.ask import summary
 from bayescpt.report.answers import Answers
-from bayescpt.report.units import count
+from bayescpt.report.units import count, percent
 
 
 def answers_table(answers: Sequence[Answers]) -> Table:
@@ -68,12 +68,3 @@ def _cells(answer: xr.Dataset) -> tuple[str, str, str]:
     said = summary(answer)
     interval = rf"{said['q50']:.2f} \[{said['q05']:.2f}, {said['q95']:.2f}]"
     return interval, percent(said["p_none"]), percent(said["p_all"])
-
-
-def percent(probability: float) -> str:
-    """A probability as a whole percentage, with small and large ones told from 0 and 1."""
-    if 0 < probability < 0.005:
-        return "<1%"
-    if 0.995 < probability < 1:
-        return ">99%"
-    return f"{probability:.0%}"

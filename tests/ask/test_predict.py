@@ -183,5 +183,8 @@ def test_every_fault_of_the_points_is_named(memory: Fit) -> None:
         "ratio must be within [0, 1]: row 2, 4",
     ):
         assert told in str(caught.value)
+    slips = points.assign(domain=["Code", "code", " new", "code"])
+    with pytest.raises(ValueError, match=r"'Code', which differs from 'code'.*without space around it, got ' new'"):
+        predict(memory, slips)
     with pytest.raises(ValueError, match="no column tokens, target"):
         predict(memory, points[["domain", "size", "ratio"]])

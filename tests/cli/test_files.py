@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bayescpt.cli.files import check_output
-from bayescpt.data.files import atomic_path
+from bayescpt.data.files import OutputError, atomic_path
+from bayescpt.data.table import Table
+from bayescpt.fit import prior_fit
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -32,3 +36,34 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode == os.W_OK))
     with pytest.raises(ValueError, match="cannot be written to"):
         check_output(str(tmp_path / "a.csv"), [])
+
+
+@pytest.mark.parametrize("path", ["/proc/x.csv", "x" * 300 + ".csv"])
+def test_what_the_system_refuses_is_refused_before_the_work(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^-o .*x\.csv: it cannot be written \(.+\); write somewhere else"):
+        check_output(path if path[0] == "/" else str(tmp_path / path), [])
+
+
+def test_a_long_name_may_be_as_long_as_the_system_lets_it(tmp_path: Path) -> None:
+    path = check_output(str(tmp_path / ("\N{WAVE DASH}" * 80 + "x" * 10 + ".csv")), [])
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_write_that_the_system_refuses_late_names_the_path(
+    study_table: Table, tmp_path: Path, answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = tmp_path / "fit.nc", tmp_path / "actions.csv"
+    prior_fit(study_table, "memory", draws=20).save(path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OutputError, match="No space left"), atomic_path(out) as temporary:
+        temporary.write_text("new")
+    place = ("--domain", "code", "--size", "600k", "--tokens", "200k", "--weights", "1,1")
+    told = answer("plan", path, *place, "-o", out, status=2)
+    assert told["message"] == f"{out} cannot be written (No space left on device): write somewhere else"
+    assert [one.name for one in tmp_path.iterdir()] == ["fit.nc"]

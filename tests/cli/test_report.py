@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
 from bayescpt.data.table import Table
@@ -84,3 +85,12 @@ def test_a_file_that_is_no_whole_fit_is_refused(path: Path, answer: Answer) -> N
     told = answer("report", path.with_name("none.nc"), "-o", out, status=2)["message"]
     assert "no fit at" in told
     assert not out.exists()
+
+
+@pytest.mark.parametrize("attribute", ["law", "digest", "checks"])
+def test_a_damaged_fit_is_unusable_input(path: Path, answer: Answer, attribute: str) -> None:
+    with h5py.File(path, "r+") as file:
+        del file.attrs[attribute]
+    for command in (("report", path, "-o", path.with_name("report.html")), ("diagnose", path)):
+        told = answer(*command, status=2)["message"]
+        assert told == f"{path} is damaged or was not written by bayescpt: no attribute {attribute}; fit again"

@@ -66,3 +66,14 @@ def test_a_plan_chooses_the_shares_of_all_sources(sourced: Fit) -> None:
     columns = [f"share_{source}" for source in fit.table.sources]
     rival = found.actions.iloc[found.runner_up][columns].to_numpy(float)
     assert np.abs(rival - found.action[columns].to_numpy(float)).max() >= 0.05
+
+
+def test_mixtures_that_are_as_good_are_told_by_the_range_of_every_share(sourced: Fit) -> None:
+    size, tokens = float(sourced.table.size[0]), float(sourced.table.tokens.max())
+    actions = on_simplex(size, tokens, sourced.table.sources, "law", 10)
+    found = plan(sourced, "law", actions, WeightedLoss(1, 1))
+    tied = found.actions[found.actions["tied"]]
+    for source, (low, high) in found.tied_shares.items():
+        assert (low, high) == (tied[f"share_{source}"].min(), tied[f"share_{source}"].max())
+    assert found.status == ("flat" if len(tied) >= 0.5 * len(actions) else "chosen")
+    assert set(found.summary()["equally_good"]["shares"]) == set(sourced.table.sources)

@@ -7,6 +7,7 @@ import pytest
 
 from bayescpt.decide import DomainLoss, ForgettingBudget, Retained, RetainedBudgets, plan, ratios
 from bayescpt.decide.retained import faults_of, retained_from
+from bayescpt.design import decision_values
 from bayescpt.fit import Fit, prior_fit
 
 PLACE = ("code", 1e7, 1e9)
@@ -57,9 +58,13 @@ def test_faults_are_all_named(ramp: Fit, memory: Fit) -> None:
     with pytest.raises(ValueError, match="at least one retained set"):
         RetainedBudgets(FREE, [])
     cut = prior_fit(memory.table.select(memory.table.size < 2e7), "memory", draws=5)
-    [fault] = faults_of([Retained("books", cut, 0.1)], "code", ramp)
+    [fault] = faults_of([Retained("books", cut, 0.1)], "code", memory)
     assert "other sizes" in fault
-    assert "no rows of domain 'music'" in faults_of([Retained("books", ramp, 0.1)], "music", ramp)[0]
+    itself, missing = faults_of([Retained("books", ramp, 0.1)], "music", ramp)
+    assert "to the same rows as the one that is planned with" in itself
+    assert "no rows of domain 'music'" in missing
+    with pytest.raises(ValueError, match="base loss is that of one validation set"):
+        plan(ramp, "code", GRID, RetainedBudgets(FREE, [Retained("books", ramp, 0.1)]), base_loss={"general": 2.0})
 
 
 @pytest.mark.parametrize("text", ["books", "books=fit.nc", "books=fit.nc:much", "=fit.nc:0.1", "books=fit.nc:-1"])
@@ -72,3 +77,16 @@ def test_a_set_is_read_from_its_text(ramp: Fit) -> None:
     found = retained_from("books=dir:x/fit.nc:2%", lambda path: {"dir:x/fit.nc": ramp}[path])
     assert (found.name, found.max_forgetting, found.relative) == ("books", 0.02, True)
     assert found.budget.limit() == "2% of it"
+
+
+def test_the_next_runs_can_serve_it(ramp: Fit) -> None:
+    wanted = RetainedBudgets(FREE, [Retained("books", ramp, 10.0)])
+    values = decision_values(ramp, "code", GRID, wanted, 0.8)
+    assert values.shape == (len(GRID), ramp.size)
+    np.testing.assert_allclose(values, -plan_domain(ramp))
+
+
+def plan_domain(fit: Fit) -> np.ndarray:
+    """The domain loss of every ratio under the ramp, by draw."""
+    slope = np.asarray(fit.draws("code").theta["a"][1])
+    return fit.base_loss("code", PLACE[1], "domain") - slope * GRID["ratio"].to_numpy()[:, None]

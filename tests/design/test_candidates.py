@@ -53,7 +53,7 @@ def test_a_space_that_is_done_is_refused(table: Table) -> None:
     ("change", "message"),
     [
         ({"domains": []}, "domains: expected at least one"),
-        ({"domains": [""]}, "domains: expected names"),
+        ({"domains": [""]}, "domains: expected a name"),
         ({"sizes": [-1.0]}, "sizes: expected numbers from 1"),
         ({"tokens": ["many"]}, "tokens: expected numbers from 1"),
         ({"ratios": [1.5]}, "ratios: expected shares within"),

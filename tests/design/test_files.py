@@ -94,6 +94,7 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
         ({"sizes": {64: 5}}, "the study has no base 64"),
         ({"domains": ["prose"]}, "the study has no corpus 'prose'"),
         ({"decision": SPACE["decision"] | {"domain": None}}, "decision.domain: expected a name"),
+        ({"decision": SPACE["decision"] | {"domain": "code "}}, "decision.domain: expected a name without space"),
         ({"decision": SPACE["decision"] | {"max_forgetting": True}}, "expected nats"),
         ({"tokens": [0.5]}, "tokens: expected numbers from 1"),
         ({"sizes": {32: 1e300}}, "sizes: expected numbers from 1"),
@@ -104,6 +105,17 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_space_is_named(space: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_space(write(space.parent, SPACE | change))
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 2, 3], ["a", 1], 1, None, [0, 0], [-1, 2], [1, True], [1, float("inf")]])
+def test_weights_that_are_none_are_one_fault(space: Path, weights: Any) -> None:
+    decision = {"domain": "code", "size": 98624, "tokens": 2e5, "weights": weights}
+    with pytest.raises(ValueError) as caught:
+        read_space(write(space.parent, SPACE | {"decision": decision}))
+    told = str(caught.value).removeprefix(f"{space}: ")
+    assert told.startswith("decision: weights: expected what a nat of general and of domain loss is worth, two numbers")
+    assert told.endswith(f"and not both 0, got {weights!r}")
+    assert ";" not in told
 
 
 def test_what_is_missing_or_no_yaml_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from bayescpt.decide import ForgettingBudget, ratios
 from bayescpt.design import Space, VarianceReduction, candidates, decision_values, next_runs
 from bayescpt.design.observe import measured
-from bayescpt.fit import Fit, Mixture
+from bayescpt.fit import Fit, Mixture, prior_fit
 
 ACTIONS = ratios(1e7, 1e9, list(np.linspace(0, 1, 33)))
 
@@ -145,3 +146,36 @@ def test_a_run_that_the_law_does_not_reach_is_named(
 ) -> None:
     with pytest.raises(ValueError, match="some draws are no number for a run on code"):
         measured(altered(ramp, coordinates=np.inf), offered)
+
+
+def test_of_many_candidates_the_best_are_looked_at_closely(
+    ramp: Fit, altered: Callable[..., Fit], offered: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By some of the draws first: runs of the domain itself stay in view, and the choice is that of a full look."""
+    fit = altered(prior_fit(ramp.table, ramp.model.law, seed=1, draws=600), noise_sd=1e-3, run_sd=1e-3, base_effect=0.0)
+    budget = ForgettingBudget(0.3 * float(np.median(fit.draws("code").theta["a"][0])))
+    values = decision_values(fit, "code", ACTIONS, budget, 0.8)
+    whole = next_runs(fit, offered, values, budget=1e30, power=0.0, least_gain=0.0)
+    place = sys.modules["bayescpt.design.select"]
+    own = int((offered["domain"] == "code").sum())
+    monkeypatch.setattr(place, "SHORT_LIST", own)
+    monkeypatch.setattr(place, "BRIEF", 200)
+    found = next_runs(fit, offered, values, budget=1e30, power=0.0, least_gain=0.0)
+    assert found.candidates["brief"].sum() == len(offered) - own
+    kept = found.candidates[~found.candidates["brief"]]
+    assert (kept["domain"] == "code").mean() > 0.8
+    pd.testing.assert_frame_equal(found.chosen, whole.chosen)
+    np.testing.assert_allclose(kept["gain"], whole.candidates.loc[kept.index, "gain"])
+    stopped = next_runs(fit, offered, values, budget=1e30, least_gain=100.0)
+    assert f"none of the {own} runs looked at closely" in stopped.reason
+
+
+def test_what_some_draws_measure_is_what_all_of_them_do(ramp: Fit, level: Fit, offered: pd.DataFrame) -> None:
+    """Noise aside: a part of the draws has their parameters, and in a mixture their members."""
+    some = np.arange(0, ramp.size, 7)
+    for fit in (ramp, Mixture({"ramp": ramp, "level": level}, {"ramp": 0.6, "level": 0.4})):
+        every, part = measured(fit, offered), measured(fit, offered, some)
+        assert part.shape == (*every.shape[:2], len(some))
+        spread = every.std(axis=-1)
+        difference = (part - every[..., some]).std(axis=-1)
+        assert (difference < spread).all()

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from bayescpt.decide import ForgettingBudget, plan, ratios
+from bayescpt.decide.trust import cautions
 from bayescpt.design import Space
 from bayescpt.design.files import Question, SpaceFile
 from bayescpt.fit import Fit, Mixture, UnreliableFit, prior_fit
 from bayescpt.report import Report, asked_of, report
-from bayescpt.report.html.decided import decisions_of, lead, sentence
+from bayescpt.report.html.blocks import Items
+from bayescpt.report.html.decided import decided, decisions_of, lead, sentence
 
 from .conftest import ODD
 
@@ -156,7 +158,8 @@ def test_sentences_for_every_kind_of_decision(drawn: Fit) -> None:
     able = decisions_of(drawn, asked)
     assert all(sentence(one, asked).startswith("Train on ") for one in able.values())
     assert lead(able, asked).startswith("Train on ")
-    assert "in each of 2 domains" in lead(able, asked)
+    assert "in 2 domains: " in lead(able, asked)
+    assert lead(able, asked).endswith(", in each of them by itself.")
     hard = asked_of(drawn.table, max_forgetting=0.0, confidence=0.9999)
     unable = decisions_of(drawn, hard)
     assert all(sentence(one, hard).startswith("No share of") for one in unable.values())
@@ -166,6 +169,39 @@ def test_sentences_for_every_kind_of_decision(drawn: Fit) -> None:
     assert lead({"code": code}, hard) == sentence(code, hard)
     flat = replace(code.plan, status="flat")
     assert "equally good as far as these rows can tell" in sentence(replace(code, plan=flat), asked)
+
+
+def test_a_decision_is_said_with_no_more_than_was_decided(drawn: Fit) -> None:
+    """0.65625 is not 66 %, which would break the budget, and 0.8999 is not the 0.90 that was asked."""
+    asked = asked_of(drawn.table, ["code"], max_forgetting=1.0, confidence=0.5)
+    code = decisions_of(drawn, asked)["code"]
+    actions = code.plan.actions.copy()
+    actions.loc[code.plan.best, ["ratio", "p_allowed"]] = 0.65678, 0.8999
+    changed = replace(code, plan=replace(code.plan, actions=actions, status="chosen"))
+    said = sentence(changed, asked)
+    assert "Train on 65.6\u00a0% code data" in said
+    assert said.endswith("with probability 0.89.")
+    (row,) = decided({"code": changed}, asked).blocks[0].rows  # type: ignore[union-attr]
+    assert (row[1].text, row[2].text) == ("65.6\u00a0%", "0.89")
+    actions.loc[code.plan.best, "p_allowed"] = 1.0
+    assert sentence(changed, asked).endswith("with probability above 0.99.")
+
+
+def test_choosing_and_judging_with_the_same_draws_is_called_what_it_is(page: Report) -> None:
+    assert "Winner" not in page.html
+    assert page.html.count("Monte Carlo optimism") >= 2
+    assert "because the same draws choose and judge" in page.html
+
+
+def test_losses_below_zero_are_warned_of_in_the_words_of_plan(drawn: Fit) -> None:
+    asked = asked_of(drawn.table, ["code"], max_forgetting=1.0, confidence=0.5)
+    code = decisions_of(drawn, asked)["code"]
+    doubtful = replace(code, plan=replace(code.plan, p_below_zero=0.25))
+    (told,) = cautions(doubtful.plan)
+    assert told.startswith("25% of the draws have a loss below zero")
+    items = next(one for one in decided({"code": doubtful}, asked).blocks if isinstance(one, Items))
+    assert f"code: {told}." in items.texts
+    assert cautions(replace(code.plan, p_below_zero=0.01)) == []
 
 
 def test_every_fault_of_a_question_is_named(drawn: Fit) -> None:

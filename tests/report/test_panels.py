@@ -67,7 +67,7 @@ def test_intervals_stand_in_order_with_the_population_last(axes: Axes) -> None:
     assert low > high, "from the top"
     bars = [bar for bar in axes.patches if bar.get_height() == pytest.approx(0.3)]  # type: ignore[attr-defined]
     assert (bars[0].get_x(), bars[0].get_x() + bars[0].get_width()) == pytest.approx((0.22, 0.58))  # type: ignore[attr-defined]
-    assert [text.get_text() for text in axes.texts] == ["100%", "100%", "1%", "1%"]
+    assert [text.get_text() for text in axes.texts] == [">99%", ">99%", "<1%", "<1%"]
     assert axes.get_xlabel() == "share of domain data (%)"
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from bayescpt.ask import summary
 from bayescpt.fit import Fit
 from bayescpt.report import Answers, answers_at, answers_table
-from bayescpt.report.tables import percent
+from bayescpt.report.units import percent
 
 
 def shown(answers: list[Answers]) -> str:
@@ -63,7 +63,7 @@ def test_answers_that_do_not_belong_together_are_refused(answers: list[Answers])
 
 
 @pytest.mark.parametrize(
-    ("probability", "said"), [(0.0, "0%"), (0.001, "<1%"), (0.25, "25%"), (0.9995, ">99%"), (1.0, "100%")]
+    ("probability", "said"), [(0.0, "0%"), (0.001, "<1%"), (0.25, "25%"), (0.9995, ">99%"), (1.0, ">99%")]
 )
 def test_rare_is_told_from_never(probability: float, said: str) -> None:
     assert percent(probability) == said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from bayescpt.data.table import Table
 from bayescpt.model.covariates.base import Covariate, Question, column_of, on_grid, stated_number
@@ -84,15 +84,7 @@ def constant_path(table: Table, size: float) -> tuple[Float[np.ndarray, " knot"]
     Raises ValueError where every run anneals.
     """
     path = column_of(table, "lr_sum", "the sum of learning rates since the base, S1")
-    annealed = np.zeros(len(table), bool) if table.lr_anneal is None else table.lr_anneal > SAME * path.max()
-    constant = ~np.isin(table.run, table.run[annealed])
-    if not constant.any():
-        raise ValueError(
-            "every run of the table anneals, so that its rows do not say what S1 a run at a constant rate has: state "
-            "lr_sum and lr_anneal of the run that is asked about"
-        )
-    distance = np.abs(np.log(table.size / size))
-    constant &= np.isclose(distance, distance[constant].min(), rtol=0, atol=SAME)
+    constant = constant_rows(table, size)
     knots = np.unique(np.append(table.tokens[constant], 0.0))
     rises = []
     for run in np.unique(table.run[constant]):
@@ -104,6 +96,23 @@ def constant_path(table: Table, size: float) -> tuple[Float[np.ndarray, " knot"]
     for shared in (knots, integral):
         shared.flags.writeable = False
     return knots, integral
+
+
+def constant_rows(table: Table, size: float) -> Bool[np.ndarray, " row"]:
+    """Rows of the runs that do not anneal, of the size nearest to ``size`` that has any.
+
+    Raises ValueError where every run anneals.
+    """
+    path = column_of(table, "lr_sum", "the sum of learning rates since the base, S1")
+    annealed = np.zeros(len(table), bool) if table.lr_anneal is None else table.lr_anneal > SAME * path.max()
+    constant = ~np.isin(table.run, table.run[annealed])
+    if not constant.any():
+        raise ValueError(
+            "every run of the table anneals, so that its rows do not say what S1 a run at a constant rate has: state "
+            "lr_sum and lr_anneal of the run that is asked about"
+        )
+    distance = np.abs(np.log(table.size / size))
+    return constant & np.isclose(distance, distance[constant].min(), rtol=0, atol=SAME)
 
 
 SAME = 1e-9

@@ -16,7 +16,7 @@ from bayescpt.report.html.asked import Asked
 from bayescpt.report.html.blocks import Block, Cell, Grid, Pictures, Section, Words, cells
 from bayescpt.report.html.decided import Decision
 from bayescpt.report.html.picture import picture
-from bayescpt.report.units import count, share, times
+from bayescpt.report.units import count, decided_share, share, times
 
 KEY = (
     ("dot", plots.MEASURED, "rows of the table"),
@@ -69,8 +69,8 @@ def _row(what: str, values: np.ndarray, asked: float, factor: float) -> list[Cel
 def _share(table: Table, name: str, decision: Decision) -> list[Cell]:
     mine = table.ratio[table.domain == table.domains.index(name)]
     if not len(mine):
-        return cells(f"Share of {name}", "-", share(decision.ratio), Cell("no rows", "", "review"))
+        return cells(f"Share of {name}", "-", decided_share(decision.ratio), Cell("no rows", "", "review"))
     low, high = float(mine.min()), float(mine.max())
     outside = decision.ratio < low - SAME_RATIO or decision.ratio > high + SAME_RATIO
     far = Cell("yes", "", "review") if outside else Cell("no")
-    return cells(f"Share of {name}", f"{share(low)} to {share(high)}", share(decision.ratio), far)
+    return cells(f"Share of {name}", f"{share(low)} to {share(high)}", decided_share(decision.ratio), far)

@@ -9,23 +9,22 @@ from functools import partial
 from bayescpt.ask.horizon import Horizon, horizon
 from bayescpt.decide import Plan, plan, ratios
 from bayescpt.decide.plan import FLAT, NONE
-from bayescpt.decide.trust import trust
+from bayescpt.decide.trust import cautions, trust
 from bayescpt.fit import Fit, Mixture, UnreliableFit
 from bayescpt.report import plots, regret
 from bayescpt.report.html.asked import Asked
 from bayescpt.report.html.blocks import Block, Cell, Grid, Items, Pictures, Section, Words, cells
 from bayescpt.report.html.picture import Picture, stacked
-from bayescpt.report.units import count, share, times
+from bayescpt.report.units import at_least, count, decided_share, odds, times
 
-BELOW_ZERO = 0.01
-"""Part of the draws with a loss that cannot be, from which a plan is warned of."""
 HOW = (
     "The share is that of domain tokens in the stream. Budget held: probability that the expected general loss ends "
     "within the budget, and below it that one measured run does. Regret: nats per token that knowing the truth would "
     "bring, in the mean and, in brackets, below which 95 % of the draws lie. Equally good: shares that differ by less "
     "than two runs of one setting, or that are better with a probability of at least 0.1. Runner-up: the best share "
-    "that is no neighbour. Winner's curse: by how much the expected loss is flattered by choosing and judging with the "
-    "same draws, which says nothing of a law that is wrong."
+    "that is no neighbour. Monte Carlo optimism: by how much the expected loss is flattered because the same draws "
+    "choose and judge, which more draws would mend; it says nothing of a law or a posterior that is wrong. Shares and "
+    "odds are rounded down."
 )
 
 
@@ -70,15 +69,15 @@ def sentence(decision: Decision, asked: Asked) -> str:
     if made.status == NONE:
         return (
             f"No share of {made.domain} data keeps the general loss {within} with probability {asked.confidence:g}: "
-            f"the safest, {share(decision.ratio)}, does so {held}."
+            f"the safest, {decided_share(decision.ratio)}, does so {held}."
         )
     if made.status == FLAT:
         low, high = made.tied_ratios
         return (
-            f"Shares of {made.domain} data from {share(low)} to {share(high)} are equally good as far as these rows "
-            f"can tell; at {share(decision.ratio)} the general loss ends {within} {held}."
+            f"Shares of {made.domain} data from {_span(low, high)} are equally good as far as these rows can tell; at "
+            f"{decided_share(decision.ratio)} the general loss ends {within} {held}."
         )
-    return f"Train on {share(decision.ratio)} {made.domain} data: the general loss then ends {within} {held}."
+    return f"Train on {decided_share(decision.ratio)} {made.domain} data: the general loss then ends {within} {held}."
 
 
 def lead(decisions: Mapping[str, Decision], asked: Asked) -> str:
@@ -92,16 +91,16 @@ def lead(decisions: Mapping[str, Decision], asked: Asked) -> str:
         safest = max(decisions.values(), key=lambda one: one.plan.action["p_allowed"])
         return (
             f"None of {len(decisions)} domains has {what} {sure}; {safest.plan.domain} comes closest, "
-            f"{share(safest.ratio)} with probability {odds(safest.plan.action['p_allowed'])}."
+            f"{decided_share(safest.ratio)} with probability {odds(safest.plan.action['p_allowed'])}."
         )
     lacking = [name for name, one in decisions.items() if one.plan.status == NONE]
     few, many = able[0], able[-1]
-    span = f"{share(few[0])} ({few[1]})" + (f" to {share(many[0])} ({many[1]})" if len(able) > 1 else "")
+    span = " to ".join(dict.fromkeys(f"{decided_share(ratio)} ({name})" for ratio, name in (few, many)))
     if not lacking:
         least = min(one.plan.action["p_allowed"] for one in decisions.values())
         return (
-            f"Train on {span} domain data: the general loss then ends within {asked.limit} of the base's with "
-            f"probability {odds(least)} or more, in each of {len(able)} domains."
+            f"Train on {span} domain data in {len(able)} domains: the general loss then ends within {asked.limit} of "
+            f"the base's with probability {at_least(least)}, in each of them by itself."
         )
     return f"{len(able)} of {len(decisions)} domains have {what} {sure}: {span}; none does for {', '.join(lacking)}."
 
@@ -116,13 +115,13 @@ def decided(decisions: Mapping[str, Decision], asked: Asked) -> Section:
         "Regret",
         "Equally good",
         "Runner-up",
-        "Winner's curse",
+        "Monte Carlo optimism",
         "Beyond the rows",
     )
     caption = f"The decision by domain: {asked.run}, forgetting at most {asked.limit}. Losses in nats per token."
     rows = [_row(one) for one in decisions.values()]
     blocks: list[Block] = [Grid(caption, columns, rows, stacked=True, words=(5, 6, 8))]
-    blocks += [Items(cautions)] if (cautions := _cautions(decisions)) else []
+    blocks += [Items(lines)] if (lines := _cautions(decisions)) else []
     blocks += [Words(HOW, aside=True), _pictures(decisions, asked)]
     return Section("decision", "The decision, domain by domain", "Decision", blocks)
 
@@ -135,21 +134,25 @@ def _row(decision: Decision) -> list[Cell]:
     rival = None if made.runner_up is None else made.actions.iloc[made.runner_up]
     return cells(
         made.domain,
-        Cell(share(decision.ratio), state, "fail" if made.status == NONE else "chosen"),
+        Cell(decided_share(decision.ratio), state, "fail" if made.status == NONE else "chosen"),
         Cell(odds(action["p_allowed"]), f"one run {odds(made.p_allowed_run)}"),
         Cell(f"{action['domain']:.3f}", f"{action['domain_q05']:.3f} to {action['domain_q95']:.3f}"),
         Cell(f"{regret_of['mean']:.4f}", f"({regret_of['q95']:.4f})"),
-        Cell(f"{share(low)} to {share(high)}", "tied") if high > low else Cell("no other", "it stands out"),
+        Cell(_span(low, high), "tied") if high > low else Cell("no other", "it stands out"),
         Cell("none")
         if rival is None
         else Cell(
-            share(rival["ratio"]),
+            decided_share(rival["ratio"]),
             f"{action['utility'] - rival['utility']:.3f} worse, better with probability {odds(rival['p_better'])}"
             + (", tied" if rival["tied"] else ""),
         ),
         f"{made.optimism:.4f}".replace("-0.0000", "0.0000"),
         beyond(decision.place),
     )
+
+
+def _span(low: float, high: float) -> str:
+    return f"{decided_share(low)} to {decided_share(high)}"
 
 
 def beyond(place: Horizon) -> Cell:
@@ -163,12 +166,7 @@ def beyond(place: Horizon) -> Cell:
 def _cautions(decisions: Mapping[str, Decision]) -> list[str]:
     """What to know before acting on the table, each once."""
     found = [line[0].upper() + line[1:] + "." for one in decisions.values() for line in trust(one.place)]
-    for name, one in decisions.items():
-        if one.plan.p_below_zero > BELOW_ZERO:
-            found.append(
-                f"{name}: {one.plan.p_below_zero:.0%} of the draws have a loss below zero, as no loss is: too far from "
-                "the rows to be believed."
-            )
+    found += [f"{name}: {line}." for name, one in decisions.items() for line in cautions(one.plan)]
     return list(dict.fromkeys(found))
 
 
@@ -190,20 +188,11 @@ def _odds_and_regret(decision: Decision) -> Picture:
     made = decision.plan
     alt = (
         f"{made.domain}: probability that the budget holds and expected regret over shares of domain data. At "
-        f"{share(decision.ratio)} they are {odds(made.action['p_allowed'])} and {made.regret.mean():.4f} nats per "
-        "token."
+        f"{decided_share(decision.ratio)} they are {odds(made.action['p_allowed'])} and {made.regret.mean():.4f} nats "
+        "per token."
     )
     panels = partial(regret.odds_panel, plan=made), partial(regret.regret_panel, plan=made)
     return stacked(panels, alt, title=made.domain)
-
-
-def odds(probability: float) -> str:
-    """A probability to two digits, told from 0 and 1 where it is neither."""
-    if 0 < probability < 0.005:
-        return "below 0.01"
-    if 0.995 <= probability < 1:
-        return "above 0.99"
-    return f"{probability:.2f}"
 
 
 def settings(asked: Asked) -> Sequence[str]:

@@ -83,15 +83,15 @@ def report(
     if (space is None) != (budget is None):
         raise ValueError("a space of candidate runs and a budget in FLOPs go together: state both or neither")
     decisions = decisions_of(fit, asked)
-    answers = ratios_of(fit, asked)
+    ratios = ratios_of(fit, asked)
     known = None if space is None or budget is None else further_of(fit, space, budget)
     checks = checks_of(fit)
     accepted = None if fit.passed else fit.accepted
     command = report_command(path, asked, accepted, None if space is None else space_path, budget)
     sections = [
         decided(decisions, asked),
-        surfaces(fit, decisions, answers, asked),
-        pooled(fit, answers, asked),
+        surfaces(fit, decisions, ratios.known, asked),
+        pooled(fit, ratios, asked),
         trade(fit, decisions, asked),
         learnable(fit, asked),
         further(known, asked, path),

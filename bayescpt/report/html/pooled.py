@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from bayescpt.ask import critical_ratio, ratio_under_budget, summary
-from bayescpt.fit import Fit, Mixture
+from bayescpt.fit import Fit, Mixture, UnreliableFit
 from bayescpt.report import plots
 from bayescpt.report.answers import Answers
 from bayescpt.report.curves import base_loss
@@ -19,8 +20,7 @@ from bayescpt.report.html.blocks import Block, Cell, Grid, Pictures, Section, Wo
 from bayescpt.report.html.picture import Picture, picture
 from bayescpt.report.intervals import intervals_panel
 from bayescpt.report.posteriors import posterior_panel
-from bayescpt.report.tables import percent
-from bayescpt.report.units import share
+from bayescpt.report.units import odds, percent, share
 from bayescpt.schema import GENERAL
 
 NEW = "a new domain"
@@ -39,17 +39,39 @@ POSTERIORS = (
     "every share, qualifies."
 )
 MEANINGS = {
-    "none": "Domains were not pooled: each was fitted by itself, and the line of a new domain is the prior's.",
+    "none": "Domains were not pooled: each was fitted by itself.",
     "complete": "All domains share one law (complete pooling), so that they differ by their bases alone.",
 }
+PRIOR_LINE = " The line of a new domain is the prior's."
 
 
-def ratios_of(fit: Fit | Mixture, asked: Asked) -> dict[str, Answers]:
-    """Both ratios for every domain of the table and for a new one."""
+@dataclass(frozen=True)
+class Ratios:
+    """Both ratios by domain.
+
+    Args:
+        known: of the domains of the table.
+        new: of one that was never trained on; None where the law cannot be asked about such a one.
+        why: what it lacks then.
+    """
+
+    known: Mapping[str, Answers]
+    new: Answers | None
+    why: str = ""
+
+
+def ratios_of(fit: Fit | Mixture, asked: Asked) -> Ratios:
+    """Both ratios for every domain of the table, and for a new one where the law can be asked about it."""
     new = NEW
     while new in fit.table.domains:
         new += " "
-    return {name: _answers(fit, name, asked) for name in (*fit.table.domains, new)}
+    known = {name: _answers(fit, name, asked) for name in fit.table.domains}
+    try:
+        return Ratios(known, _answers(fit, new, asked))
+    except UnreliableFit:
+        raise
+    except ValueError as error:
+        return Ratios(known, None, str(error))
 
 
 def _answers(fit: Fit | Mixture, domain: str, asked: Asked) -> Answers:
@@ -66,30 +88,38 @@ def _answers(fit: Fit | Mixture, domain: str, asked: Asked) -> Answers:
     )
 
 
-def pooled(fit: Fit | Mixture, answers: Mapping[str, Answers], asked: Asked) -> Section:
+def pooled(fit: Fit | Mixture, ratios: Ratios, asked: Asked) -> Section:
     """Intervals of all domains, how much narrower than a new domain's, and posteriors of those asked about."""
-    *names, new = answers
-    ratio = {name: answers[name].ratio for name in names}
-    critical = {name: answers[name].critical for name in names}
-    population = answers[new].ratio, answers[new].critical
-    said = {name: summary(answer) for name, answer in (*ratio.items(), (new, population[0]))}
+    names = list(ratios.known)
+    ratio = {name: one.ratio for name, one in ratios.known.items()}
+    critical = {name: one.critical for name, one in ratios.known.items()}
+    population = None if ratios.new is None else (ratios.new.ratio, ratios.new.critical)
+    said = {name: summary(answer) for name, answer in ratio.items()}
+    newcomer = None if population is None else summary(population[0])
     alt = "Optimal ratio with 90 % interval by domain: " + "; ".join(
-        f"{name} {share(one['q50'])} ({share(one['q05'])} to {share(one['q95'])})" for name, one in said.items()
+        f"{name} {share(one['q50'])} ({share(one['q05'])} to {share(one['q95'])})"
+        for name, one in (*said.items(), *([] if newcomer is None else [(NEW, newcomer)]))
     )
     draw = partial(intervals_panel, ratio=ratio, critical=critical, population=population, marked=_marked(names, asked))
-    size = (4.4, HEIGHT * (len(names) + 1) + FOOT)
+    size = (4.4, HEIGHT * (len(names) + (population is not None)) + FOOT)
+    last = (
+        "Tinted, and last line: what the population of domains says of one that was never trained on. "
+        if population is not None
+        else ""
+    )
     caption = (
         f"All domains of the table for {asked.run}, within {asked.limit}. Beside the axis: how probable it is that no "
-        "share (left) or every share (right) qualifies. Tinted, and last line: what the population of domains says of "
-        "one that was never trained on. A decision lies below its median here: it is to hold with the confidence asked "
-        "for."
+        f"share (left) or every share (right) qualifies. {last}A decision lies below its median here: it is to hold "
+        "with the confidence asked for."
     )
     blocks: list[Block] = [
-        Words(_what_pooling_did(fit, said, new)),
+        Words(_what_pooling_did(fit, said, newcomer)),
         Pictures([picture(draw, alt, size=size)], caption, KEY, form="single"),
-        _table(answers, said, new),
+        _table(ratios, said, newcomer),
     ]
-    blocks.append(Pictures([_posterior(answers[name]) for name in asked.domains], POSTERIORS, POSTERIOR_KEY))
+    if ratios.why:
+        blocks.insert(1, Words(f"There is no line of a domain that was never trained on: {ratios.why}.", aside=True))
+    blocks.append(Pictures([_posterior(ratios.known[name]) for name in asked.domains], POSTERIORS, POSTERIOR_KEY))
     return Section("ratios", "Optimal ratio and CMR, and what pooling did", "Ratios", blocks)
 
 
@@ -98,20 +128,25 @@ def _marked(names: list[str], asked: Asked) -> tuple[str, ...]:
     return asked.domains if len(asked.domains) < len(names) else ()
 
 
-def _what_pooling_did(fit: Fit | Mixture, said: Mapping[str, dict[str, float]], new: str) -> str:
+def _what_pooling_did(
+    fit: Fit | Mixture, said: Mapping[str, dict[str, float]], newcomer: Mapping[str, float] | None
+) -> str:
     members = [fit] if isinstance(fit, Fit) else list(fit.members.values())
     poolings = {member.model.hierarchy.name for member in members}
     if len(poolings) == 1 and (only := next(iter(poolings))) in MEANINGS:
-        return MEANINGS[only]
-    wide = said[new]["q95"] - said[new]["q05"]
-    own = {name: one["q95"] - one["q05"] for name, one in said.items() if name != new}
-    widest = max(own, key=lambda name: own[name])
+        return MEANINGS[only] + (PRIOR_LINE if only == "none" and newcomer is not None else "")
     text = (
-        f"Domains borrow from one another through a population that is learned with them (pooling "
-        f"{', '.join(sorted(poolings))}). From the population alone the 90 % interval of the optimal ratio would be "
-        f"{100 * wide:.0f} points wide; with rows of their own that of the domains is at most {100 * own[widest]:.0f} "
-        f"({widest})."
+        "Domains borrow from one another through a population that is learned with them (pooling "
+        f"{', '.join(sorted(poolings))})."
     )
+    if newcomer is not None:
+        own = {name: one["q95"] - one["q05"] for name, one in said.items()}
+        widest = max(own, key=lambda name: own[name])
+        text += (
+            " From the population alone the 90 % interval of the optimal ratio would be "
+            f"{100 * (newcomer['q95'] - newcomer['q05']):.0f} points wide; with rows of their own that of the domains "
+            f"is at most {100 * own[widest]:.0f} ({widest})."
+        )
     factors = [factor for member in members if (factor := pooling_factors(member)) is not None]
     if factors:
         low, middle, high = np.quantile(np.concatenate(factors), [0.0, 0.5, 1.0])
@@ -137,21 +172,25 @@ def pooling_factors(fit: Fit) -> np.ndarray | None:
     return (1 - explained / away.var("domain").mean(draws)).values.ravel()
 
 
-def _table(answers: Mapping[str, Answers], said: Mapping[str, dict[str, float]], new: str) -> Grid:
-    wide = said[new]["q95"] - said[new]["q05"]
+def _table(ratios: Ratios, said: Mapping[str, dict[str, float]], newcomer: Mapping[str, float] | None) -> Grid:
     rows = []
-    for name, answer in answers.items():
-        both = said[name], summary(answer.critical)
-        narrow = (both[0]["q95"] - both[0]["q05"]) / wide if wide > 0 else 1.0
-        width = Cell("-") if name == new else Cell(f"{100 * narrow:.0f}\u00a0%")
-        rows.append([Cell(NEW if name == new else name), *(_interval(one) for one in both), width])
-    return Grid(
+    for name, answer in ratios.known.items():
+        row = [Cell(name), _interval(said[name]), _interval(summary(answer.critical))]
+        if newcomer is not None:
+            wide = newcomer["q95"] - newcomer["q05"]
+            narrow = (said[name]["q95"] - said[name]["q05"]) / wide if wide > 0 else 1.0
+            row.append(Cell(f"{100 * narrow:.0f}\u00a0%"))
+        rows.append(row)
+    caption = (
         "Shares of domain data: medians with 90 % intervals and, where there is any, the probability that no share or "
-        "that every share qualifies. Width left: of the interval of the optimal ratio, as a part of that of a new "
-        "domain.",
-        ("Domain", "Optimal ratio", "CMR", "Width left"),
-        rows,
+        "that every share qualifies."
     )
+    columns = ("Domain", "Optimal ratio", "CMR")
+    if newcomer is None or ratios.new is None:
+        return Grid(caption, columns, rows)
+    rows.append([Cell(NEW), _interval(newcomer), _interval(summary(ratios.new.critical)), Cell("-")])
+    caption += " Width left: of the interval of the optimal ratio, as a part of that of a new domain."
+    return Grid(caption, (*columns, "Width left"), rows)
 
 
 def _interval(said: Mapping[str, float]) -> Cell:
@@ -167,7 +206,7 @@ def _posterior(answer: Answers) -> Picture:
     ratio, critical = summary(answer.ratio), summary(answer.critical)
     alt = (
         f"{answer.domain}: posterior of the optimal ratio, median {share(ratio['q50'])}, and of the CMR, median "
-        f"{share(critical['q50'])}; no share qualifies with probability {ratio['p_none']:.2f} and "
-        f"{critical['p_none']:.2f}."
+        f"{share(critical['q50'])}; no share qualifies with probability {odds(ratio['p_none'])} and "
+        f"{odds(critical['p_none'])}."
     )
     return picture(draw, alt, title=answer.domain, size=LOW)

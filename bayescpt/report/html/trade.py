@@ -16,7 +16,7 @@ from bayescpt.report.html.blocks import Pictures, Section, Words
 from bayescpt.report.html.decided import Decision
 from bayescpt.report.html.picture import picture
 from bayescpt.report.pareto import front_panel
-from bayescpt.report.units import share
+from bayescpt.report.units import decided_share, share
 from bayescpt.schema import GENERAL
 
 KEY = (
@@ -53,7 +53,7 @@ def trade(fit: Fit | Mixture, decisions: Mapping[str, Decision], asked: Asked) -
         at = int(np.abs(front["ratio"].values - one.ratio).argmin())
         alt = (
             f"{name}: domain loss against general loss over shares of domain data. At the decision, "
-            f"{share(one.ratio)}, the general loss is {float(middle['general'][at]):.3f} and the domain loss "
+            f"{decided_share(one.ratio)}, the general loss is {float(middle['general'][at]):.3f} and the domain loss "
             f"{float(middle['domain'][at]):.3f} nats per token; efficient shares: {span}."
         )
         pictures.append(picture(draw, alt, title=name))
