@@ -38,10 +38,10 @@ def with_rates(
     Examples:
         >>> import pandas as pd
         >>> from bayescpt.decide import ratios, with_rates
-        >>> actions = with_rates(ratios(590720, 204800, [0.5]), table, lr=[2e-3])
+        >>> actions = with_rates(ratios(590720, 204800, [0.5]), table, lr=[1e-3])
         >>> actions[["lr", "anneal", "lr_sum", "lr_anneal"]].round(3)
               lr  anneal  lr_sum  lr_anneal
-        0  0.002     0.0   0.762        0.0
+        0  0.001     0.0   0.391        0.0
     """
     faults = [f"expected positive learning rates, got {one}" for one in lr if not (np.isfinite(one) and one > 0)]
     faults += [f"expected parts of the run in [0, 1) to anneal, got {one}" for one in anneal if not 0 <= one < 1]

@@ -22,9 +22,8 @@ from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.laplace import DF, found_mode, mode_draws
 from bayescpt.fit.run import model_of
 from bayescpt.fit.tree import tree_of
-from bayescpt.laws import BILLION, Law, Point, Reference
-from bayescpt.model.layout import EVEN, Layout, layout_of, progress_of, reference_of
-from bayescpt.model.noise import deviation_scale, loudness
+from bayescpt.laws import Law, Point, Reference
+from bayescpt.model.layout import EVEN, Layout, layout_of, reference_of
 from bayescpt.schema import DOMAIN, TARGETS
 from benchmarks.design.scalebench_tasks import Task, slots_of
 
@@ -56,17 +55,19 @@ def filled(layout: Layout, slots: int, bases: int) -> Layout:
         return whole.at[:, : bases - more, : bases - more].set(values)
 
     extra = slots - rows.mask.shape[2]
-    fields = {name: runs(getattr(rows, name)) for name in ("loss", "progress", "gap")}
     made = rows._replace(
         # noise does not depend on the share: fitted exactly by few runs, its exponent would have no bound
         point=jax.tree.map(runs, rows.point._replace(share=jnp.full_like(rows.point.share, EVEN))),
+        loss=runs(rows.loss),
+        gap=runs(rows.gap),
+        # nor on tokens: losses are those of finished runs, and none is earlier in its run than another
+        progress=jnp.ones((*rows.mask.shape[:2], slots, 1)),
         se=None,
         mask=jnp.pad(rows.mask[..., :1], [(0, 0), (0, 0), (0, extra), (0, 0)]),
         base=jnp.pad(rows.base, [(0, 0), (0, extra)]),
         base_mask=jnp.pad(rows.base_mask, [(0, 0), (0, 0), (0, more)]),
         base_root=square(rows.base_root),
         base_inverse=square(rows.base_inverse),
-        **fields,
     )
     held = np.pad(layout.bases, [(0, 0), (0, more), (0, 0)], constant_values=-1)
     return layout._replace(rows=made, bases=held)
@@ -239,19 +240,14 @@ class Engine:
         posterior = fit.posterior["coordinates"].sel(target=DOMAIN, domain=domain).to_numpy()[0][chosen]
         size, tokens = (runs[name].to_numpy(float) for name in ("size", "tokens"))
         different, code = np.unique(size, return_inverse=True)
-        effect = np.stack([base_effect(fit, draws, domain, DOMAIN, float(one)) for one in different])[:, :, chosen]
-        start, end = effect[code, 0], effect[code, 1]
-        progress = np.asarray(progress_of(jnp.asarray(tokens / BILLION), fit.reference))[:, None]
-        shape = (draws.noise_share_exponent[OWN][chosen], draws.noise_early[OWN][chosen])
-        louder = np.asarray(loudness(np.full((len(which), 1), EVEN), progress, *shape))
+        effect = np.stack([base_effect(fit, draws, domain, DOMAIN, float(one)) for one in different])[:, 1, chosen]
         # with one checkpoint a run, what a law misses shows as a run's noise as well as a base's
         missed = np.linalg.norm([values[OWN] for values in (draws.base_sd, draws.run_sd, draws.noise_sd)], axis=0)
         way = drift(fit, draws, domain, DOMAIN) / draws.base_sd[OWN] * missed
         astray = drift_scale(fit, size, tokens)[:, None] * way[chosen]
         mean = value[:, None] + slope @ (posterior - centre).T
-        mean = mean + louder * ((1 - progress) * start + progress * end + astray)
-        deviation = np.asarray(deviation_scale(jnp.asarray(progress))) * draws.run_sd[OWN][chosen]
-        return mean, louder * np.hypot(deviation, draws.noise_sd[OWN][chosen])
+        noise = np.hypot(draws.run_sd[OWN], draws.noise_sd[OWN])[chosen]
+        return mean + effect[code] + astray, np.broadcast_to(noise, mean.shape)
 
     def chosen(self, budget: float, left: float, most: int) -> list[int]:
         """Runs of most worth for their cost, one after another: V-optimal for the region, by draws of the average.
