@@ -43,15 +43,14 @@ def told(records: Sequence[dict[str, Any]]) -> str:
     parts = []
     for name, task in frame.groupby("task"):
         levels = sorted(set(task["level"]) - {1.0})
-        told_levels = [f"{level:.0%}" for level in levels]
-        parts.append(
-            f"{name}: {task['seed'].nunique()} seeds\n\n" + "\n".join(_rows(str(name), task, levels, told_levels))
-        )
+        seeds = task[task["rule"] != "all data"].groupby("rule")["seed"].nunique()
+        parts.append(f"{name}: {seeds.min()} to {seeds.max()} seeds\n\n" + "\n".join(_rows(str(name), task, levels)))
         single = task[task["by"] == "least squares"].groupby(["rule", "law", "level"])["r2"].median().unstack()
-        parts.append("least squares by law, median R2\n\n" + single.round(2).to_markdown())
-        weights = pd.DataFrame(task.loc[task["rule"] == "ours", "weights"].dropna().to_list()).mean().round(2)
+        parts.append("least squares by law, median R2\n\n" + single.round(2).to_string())
+        ours = task.loc[task["rule"] == "ours"]
+        weights = pd.DataFrame(ours["weights"].dropna().to_list() if "weights" in ours else []).mean().round(2)
         runs = task[task["by"] == "engine"].groupby(["rule", "level"])[["runs", "r2_over"]].mean().unstack()
-        parts.append(f"weights of laws under ours: {weights.to_dict()}\n\n{runs.round(2).to_markdown()}")
+        parts.append(f"weights of laws under ours: {weights.to_dict()}\n\n{runs.round(2).to_string()}")
     return "\n\n".join(parts)
 
 
