@@ -25,7 +25,7 @@ from bayescpt.cli.options import (
     forgetting,
 )
 from bayescpt.cli.options import weights as weights_of
-from bayescpt.cli.plan_space import Asked, actions_of, check, numbers, share_limits
+from bayescpt.cli.plan_space import Asked, actions_of, check, numbers, retained_set, share_limits
 from bayescpt.cli.plan_words import draw
 from bayescpt.cli.predict import also
 from bayescpt.cli.session import Gather, Session, session
@@ -131,9 +131,9 @@ def plan(
         path = None if out is None else gather(check_output, out, [fit], CSV_SUFFIXES + PARQUET_SUFFIXES)
         found = gather(load, fit, accept, say)
         gather(check_domain, "--domain", domain, found)
-        from bayescpt.decide.retained import faults_of, retained_from
+        from bayescpt.decide.retained import faults_of
 
-        others = [gather(retained_from, text, lambda path: load(path, accept, say)) for text in retain or []]
+        others = [gather(retained_set, "--retain", text, lambda path: load(path, accept, say)) for text in retain or []]
         gather.done()
         from bayescpt.decide import DomainLoss, ForgettingBudget, RetainedBudgets, WeightedLoss
 

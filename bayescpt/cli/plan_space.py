@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bayescpt.cli.options import forgetting
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayescpt.decide import Retained
     from bayescpt.fit import Fit, Mixture
 
 
@@ -132,3 +135,20 @@ def share_limits(option: str, texts: Sequence[str]) -> dict[str, tuple[float, fl
     if faults:
         raise ValueError("; ".join(faults))
     return found
+
+
+def retained_set(option: str, text: str, load: Callable[[str], Fit | Mixture]) -> Retained:
+    """A set that is not to be forgotten, from NAME=FIT.nc:BUDGET; ``load`` reads the fit.
+
+    Raises ValueError on any other text.
+    """
+    from bayescpt.decide import Retained
+
+    name, _, rest = text.partition("=")
+    path, _, budget = rest.rpartition(":")
+    if not (name and path):
+        raise ValueError(
+            f"{option}: expected NAME=FIT.nc:BUDGET such as code=code.nc:0.02 or code=code.nc:1%, got '{text}'"
+        )
+    limit = forgetting(f"{option} {name}", budget)
+    return Retained(name, load(path), *limit)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bayescpt.cli.check import short
+from bayescpt.report.units import EXACT, odds
 from bayescpt.schema import SHARE
 
 if TYPE_CHECKING:
@@ -26,23 +27,24 @@ def decision(told: dict[str, Any]) -> str:
     if told["status"] == "none":
         return (
             f"No run on offer keeps the general loss within its budget with probability {told['confidence']:g}: "
-            f"the safest, ratio {action['ratio']:.3f} at {run}, does so with {odds(action['p_allowed'])}."
+            f"the safest, ratio {_ratio(action)} at {run}, does so with {odds(action['p_allowed'])}."
         )
     held = f"; the budget holds with probability {odds(action['p_allowed'])}" if "rise" in action else ""
     if told["status"] == "flat":
         spans = told["equally_good"]["shares"].items()
         which = ", ".join(f"{source} {least:.2f} to {most:.2f}" for source, (least, most) in spans)
         which = f"Mixtures ({which})" if which else f"Ratios {low:.2f} to {high:.2f}"
-        one = f"; one of them: ratio {action['ratio']:.3f}{_besides(action)}"
+        one = f"; one of them: ratio {_ratio(action)}{_besides(action)}"
         return (
             f"{which} at {short(action['size'])} parameters are equally good as far as these rows can tell{one}{held}."
         )
-    return f"Train {told['domain']} at ratio {action['ratio']:.3f}, {run}{held}."
+    return f"Train {told['domain']} at ratio {_ratio(action)}, {run}{held}."
 
 
-def odds(probability: float) -> str:
-    """A probability as draws can tell it, rounded down: that none speaks against something is no certainty."""
-    return "above 0.99" if probability > 0.99 else f"{math.floor(100 * probability + 1e-9) / 100:.2f}"
+def _ratio(action: dict[str, Any]) -> str:
+    """A ratio to three digits; never above what was decided, where a budget is to be kept."""
+    ratio = action["ratio"]
+    return f"{math.floor(1000 * ratio + EXACT) / 1000 if 'rise' in action else ratio:.3f}"
 
 
 def _besides(action: dict[str, Any]) -> str:
@@ -76,7 +78,7 @@ def _reasons(told: dict[str, Any]) -> list[str]:
     rival = told["runner_up"]
     if rival is not None:
         lines.append(
-            f"  runner-up: ratio {rival['ratio']:.3f}, {short(rival['size'])} parameters{_besides(rival)}, "
+            f"  runner-up: ratio {_ratio(rival)}, {short(rival['size'])} parameters{_besides(rival)}, "
             f"{action['utility'] - rival['utility']:.4f} nats worse, better with probability {rival['p_better']:.2f}"
             f"{' (a tie)' if rival['tied'] else ''}"
         )

@@ -119,23 +119,6 @@ class RetainedBudgets(Objective):
 PARTS = ("general", "base", "general_run")
 
 
-def retained_from(text: str, load: Callable[[str], Fit | Mixture]) -> Retained:
-    """A retained set from NAME=FIT.nc:BUDGET; ``load`` reads the fit, BUDGET is 0.02 nats or 1%.
-
-    Raises ValueError on any other text.
-    """
-    name, equals, rest = text.partition("=")
-    path, colon, budget = rest.rpartition(":")
-    relative = budget.endswith("%")
-    try:
-        value = float(budget.rstrip("%")) / (100 if relative else 1)
-    except ValueError:
-        value = np.nan
-    if not (name and equals and path and colon and 0 <= value < np.inf):
-        raise ValueError(f"expected NAME=FIT.nc:BUDGET such as code=code.nc:0.02 or code=code.nc:1%, got '{text}'")
-    return Retained(name, load(path), value, relative)
-
-
 def faults_of(retained: Sequence[Retained], domain: str, fit: Fit | Mixture) -> list[str]:
     """What speaks against planning with these fits beside ``fit``: runs of another study, by domain and sizes."""
     found = []

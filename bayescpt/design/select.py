@@ -135,9 +135,7 @@ def next_runs(
     view = np.sort(order[:SHORT_LIST])
     kept = measured(fit, offered.iloc[view])
     learnt, told = _split(wanted.quantities(), known)
-    for begin in range(0, len(view), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        gains[view[part]] = wanted.gain(learnt, given(kept[part], known), told)
+    gains[view] = wanted.gain(learnt, given(kept, known), told)
     table = offered.assign(gain=gains, score=_score(gains, cost, power), brief=~np.isin(np.arange(len(cost)), view))
     within = cost[view] <= budget
     view, kept = view[within], kept[within]

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--parts", action="store_true", help="runs may end early, and go on later")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--truth", action="store_true", help="print what the whole grid says, with its 90 % interval")
     parser.add_argument("--table", action="store_true", help="print what was measured, measure nothing")
     asked = parser.parse_args()
     done = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
@@ -41,6 +42,11 @@ def main() -> None:
         return
     table = Table.read(asked.rows)
     whole = whole_fit(table)
+    if asked.truth:
+        for domain in asked.domain or table.domains:
+            said = Truth(whole, domain).said
+            print(f"{domain:8} {said['q50']:.3f} [{said['q05']:.3f}, {said['q95']:.3f}]")
+        return
     there = {(one["rule"], one["domain"], one["seed"]) for one in done}
     for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
         for domain in asked.domain or table.domains:

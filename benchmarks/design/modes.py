@@ -169,13 +169,6 @@ def _at(form: Form, modes: Modes, places: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(value)[:count], np.asarray(slope)[:count]
 
 
-def determinants(form: Form, modes: Modes, offered: Any) -> Float[np.ndarray, " candidate"]:
-    """What a measurement at every place adds to log det of the information on the parameters, D-optimal, over modes."""
-    _, slope = _at(form, modes, offered)
-    spread = np.einsum("mcp,mpq,mcq->mc", slope, modes.covariance, slope, optimize=True)
-    return modes.weight @ np.log1p(spread / modes.variance[:, None])
-
-
 def measured_at(form: Form, modes: Modes, offered: Any, number: int) -> Modes:
     """The modes with covariances as after a measurement at one of the offered places; which of them holds is open."""
     _, slope = _at(form, modes, offered)

@@ -36,7 +36,8 @@ class Truth:
     """What the full grid of all domains says of one of them."""
 
     def __init__(self, whole: Fit, domain: str) -> None:
-        self.ratio = summary(ratio_under_budget(whole, domain, SIZE, TOKENS, BUDGET))["q50"]
+        self.said = summary(ratio_under_budget(whole, domain, SIZE, TOKENS, BUDGET))
+        self.ratio = self.said["q50"]
         losses = Losses(whole, domain, SIZE, TOKENS)
         self._domain = np.median(losses.at("domain", RATIOS[:, None]), axis=1)
 

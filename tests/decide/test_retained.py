@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayescpt.decide import DomainLoss, ForgettingBudget, Retained, RetainedBudgets, plan, ratios
-from bayescpt.decide.retained import faults_of, retained_from
+from bayescpt.decide.retained import faults_of
 from bayescpt.design import decision_values
 from bayescpt.fit import Fit, prior_fit
 
@@ -65,18 +65,6 @@ def test_faults_are_all_named(ramp: Fit, memory: Fit) -> None:
     assert "no rows of domain 'music'" in missing
     with pytest.raises(ValueError, match="base loss is that of one validation set"):
         plan(ramp, "code", GRID, RetainedBudgets(FREE, [Retained("books", ramp, 0.1)]), base_loss={"general": 2.0})
-
-
-@pytest.mark.parametrize("text", ["books", "books=fit.nc", "books=fit.nc:much", "=fit.nc:0.1", "books=fit.nc:-1"])
-def test_a_set_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"expected NAME=FIT\.nc:BUDGET"):
-        retained_from(text, lambda path: pytest.fail(f"read {path}"))
-
-
-def test_a_set_is_read_from_its_text(ramp: Fit) -> None:
-    found = retained_from("books=dir:x/fit.nc:2%", lambda path: {"dir:x/fit.nc": ramp}[path])
-    assert (found.name, found.max_forgetting, found.relative) == ("books", 0.02, True)
-    assert found.budget.limit() == "2% of it"
 
 
 def test_the_next_runs_can_serve_it(ramp: Fit) -> None:

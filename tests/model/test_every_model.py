@@ -7,7 +7,6 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 from numpyro.handlers import seed, trace
 from numpyro.infer.util import log_density
@@ -18,28 +17,15 @@ from bayescpt.model.hierarchy import HIERARCHIES
 from bayescpt.model.layout import reference_of
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
+from tests.tables import with_every_column
 
-DOMAINS, SIZES, RATIOS, TOKENS = ("a", "b"), (1e5, 6e5), (0.2, 0.8), (4e3, 8e3, 1.6e5)
 pytestmark = pytest.mark.slow
 COMBINATIONS = list(itertools.product(LAWS, HIERARCHIES, NOISES))
 
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    """Two domains, two sizes, two ratios, three checkpoints, and every column that some law looks at."""
-    rows = []
-    for domain, size, target in itertools.product(DOMAINS, SIZES, ("general", "domain")):
-        start = (3.1 if target == "general" else 4.8) - size / 4e6
-        common = {"domain": domain, "size": size, "target": target, "base": f"base-{size:g}"}
-        for ratio, tokens in [(0.0, 0.0), *itertools.product(RATIOS, TOKENS)]:
-            own = ratio if target == "domain" else 1 - ratio
-            covariates = {"lr_sum": tokens / 1e6, "lr_anneal": 0.3 * tokens / 1e6 * (ratio > 0.5)}
-            covariates |= {"domain_epochs": ratio * tokens / 5e4, "share_general": 1 - ratio}
-            covariates |= {f"share_{name}": ratio if name == domain else 0.0 for name in DOMAINS}
-            run = f"{domain}-{size:g}-{ratio:g}" if tokens else f"base-{domain}-{size:g}"
-            loss = start - 0.3 * own * np.log1p(tokens / 2e4)
-            rows.append(common | covariates | {"run": run, "ratio": ratio, "tokens": tokens, "loss": loss})
-    return Table.from_frame(pd.DataFrame(rows))
+    return with_every_column()
 
 
 @pytest.mark.parametrize(("law", "pooling", "noise"), COMBINATIONS)

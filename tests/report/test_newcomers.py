@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
-import numpy as np
-import pandas as pd
 import pytest
 
 from bayescpt.data import Table
@@ -13,8 +9,8 @@ from bayescpt.fit import Fit, prior_fit
 from bayescpt.report import asked_of, report
 from bayescpt.report.html.blocks import Grid, Words
 from bayescpt.report.html.pooled import pooled, ratios_of
+from tests.tables import with_every_column
 
-DOMAINS, SIZES, RATIOS, TOKENS = ("code", "law"), (1e5, 6e5), (0.2, 0.8), (4e3, 8e3, 1.6e5)
 CASES = [
     ("dcpt_cross", "complete", "k1, k2 of a new domain cannot be told from these rows"),
     ("additive", "partial", "no source of the name"),
@@ -24,18 +20,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    """Curves that slow down and streams of three sources."""
-    rows = []
-    for domain, size, target in itertools.product(DOMAINS, SIZES, ("general", "domain")):
-        start = (3.1 if target == "general" else 4.8) - size / 4e6
-        common = {"domain": domain, "size": size, "target": target, "base": f"base-{size:g}"}
-        for ratio, tokens in [(0.0, 0.0), *itertools.product(RATIOS, TOKENS)]:
-            own = ratio if target == "domain" else 1 - ratio
-            shares = {"share_general": 1 - ratio} | {f"share_{name}": ratio * (name == domain) for name in DOMAINS}
-            run = f"{domain}-{size:g}-{ratio:g}" if tokens else f"base-{domain}-{size:g}"
-            loss = start - 0.3 * own * np.log1p(tokens / 2e4)
-            rows.append(common | shares | {"run": run, "ratio": ratio, "tokens": tokens, "loss": loss})
-    return Table.from_frame(pd.DataFrame(rows))
+    return with_every_column()
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case[0])
