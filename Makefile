@@ -82,6 +82,7 @@ study: $(INSTALLED)
 		"examples/study/runs.yaml, got '$(CORPORA)'" >&2; exit 1; }
 	CORPORA="$(abspath $(CORPORA))" $(IN) trainer sweep examples/study/runs.yaml --out study/grid --option compile=true
 	CORPORA="$(abspath $(CORPORA))" $(IN) trainer sweep examples/study/replay.yaml --out study/replay --option compile=true
+	CORPORA="$(abspath $(CORPORA))" $(IN) trainer sweep examples/study/phases.yaml --out study/phases --option compile=true
 	$(VENV)/bin/python examples/study/publish.py
 	$(VENV)/bin/python examples/study/figures.py
 

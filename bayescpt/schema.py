@@ -49,8 +49,14 @@ COLUMNS: tuple[Column, ...] = (
     Column("lr_sum", "number", False, "-", "S1: sum of learning rates over the steps since the base", lower=0),
     Column("lr_anneal", "number", False, "-", "S2: annealing area since the base"),
     Column("domain_epochs", "number", False, "epochs", "how often the domain corpus was repeated", lower=0),
+    Column("phase_start", "number", False, "tokens", "tokens since the base at which the last mixture began", lower=0),
+    Column("phase_ratio", "number", False, "-", "realised share of domain tokens since then", lower=0, upper=1),
+    Column("gpu_hours", "number", False, "h", "device-hours spent since the base up to this row", lower=0),
 )
 
+PHASE: tuple[str, str] = ("phase_start", "phase_ratio")
+"""Columns that go together: of a run that changes its mixture, since when it has which share. ``ratio`` is then the
+mean of the whole run so far, as always; with one mixture throughout they are 0 and the ratio."""
 SHARE = "share_"
 """Optional columns ``share_<source>``: realised shares of all sources of the stream, together 1. All rows or none."""
 TWO_SOURCES: tuple[str, ...] = ("general", "domain")
@@ -88,6 +94,9 @@ class Observation:
     lr_sum: float | None = None
     lr_anneal: float | None = None
     domain_epochs: float | None = None
+    phase_start: float | None = None
+    phase_ratio: float | None = None
+    gpu_hours: float | None = None
 
     def row(self) -> dict[str, Any]:
         """The observation as one row of the table, columns in the order of :data:`COLUMNS`."""

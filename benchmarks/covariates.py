@@ -1,4 +1,4 @@
-"""Annealed and repeated runs of the study: what laws with covariates say of them, in sample and held out.
+"""Annealed, repeated and phased runs of the study: what laws with covariates say of them, in sample and held out.
 
     python benchmarks/covariates.py examples/data --draws 500
 
@@ -8,6 +8,8 @@ repeated corpora. Held out:
 - ``branches``: every second annealed branch, from all runs at a constant rate and the other half of the branches.
 - ``epochs``: rows of 8 to 16 epochs, from runs that stay below 8 epochs. ``later`` sees the first 8 epochs of the same
   runs too.
+- ``phases``: every second branch that goes on at another share, from trunks and the other half; ``long``, ``up`` and
+  ``size`` hold out those over the last half of the run, those with more of the domain, those of the larger size.
 
 And the ratio of least domain loss at the end of the scarce runs, beside what three ratios measured.
 
@@ -56,12 +58,15 @@ QUESTIONS = (
     Question("in sample", "scarce", ("repeated", "memory")),
     Question("epochs", "scarce", ("repeated", "memory")),
     Question("later", "scarce", ("repeated", "memory")),
+    *(Question(name, "phases", ("phased", "memory")) for name in ("phases", "long", "up", "size")),
 )
 
 
 def table_of(folder: Path, rows: str) -> Table:
-    """The study with its annealed branches or its scarce runs."""
+    """The study with its annealed branches or its scarce runs; trunks and branches of their own."""
     more = pd.read_parquet(folder / f"study-{rows}.parquet")
+    if rows == "phases":
+        return Table.from_frame(more)
     # the bases of either table are those of the study
     return Table.from_frame(
         pd.concat([pd.read_parquet(folder / "study.parquet"), more[more["tokens"] > 0]], ignore_index=True)
@@ -70,6 +75,15 @@ def table_of(folder: Path, rows: str) -> Table:
 
 def held_out(table: Table, name: str) -> np.ndarray:
     """Which rows a question holds out."""
+    if name in ("phases", "long", "up", "size"):
+        late = table.phase_start > 0
+        kept = {
+            "phases": np.isin(table.run, np.unique(table.run[late])[::2]),
+            "long": table.phase_start < 0.6 * table.tokens.max(),
+            "up": table.phase_ratio > table.ratio,
+            "size": table.size == table.size.max(),
+        }
+        return late & kept[name]
     if name == "branches":
         annealed = np.unique(table.run[table.lr_anneal > 0])
         return np.isin(table.run, annealed[::2])
@@ -79,7 +93,10 @@ def held_out(table: Table, name: str) -> np.ndarray:
 
 def told(table: Table) -> pd.DataFrame:
     """Points to predict at, with what may be stated of their runs."""
-    points = points_of(table).assign(lr_sum=table.lr_sum, lr_anneal=table.lr_anneal)
+    points = points_of(table)
+    if table.phase_start is not None:
+        return points.assign(phase_part=1 - table.phase_start / table.tokens, phase_ratio=table.phase_ratio)
+    points = points.assign(lr_sum=table.lr_sum, lr_anneal=table.lr_anneal)
     read = table.ratio * table.tokens
     points["domain_tokens"] = np.where(read > 0, read / np.where(read > 0, table.domain_epochs, 1.0), np.nan)
     return points
@@ -127,9 +144,16 @@ def in_sample(fitted: Fit) -> Iterator[str]:
 
 def foreseen(fitted: Fit, held: Table, name: str) -> Iterator[str]:
     """Lines of the table of held-out rows."""
-    asked = held if name == "branches" else held.select(held.domain_epochs > MANY)
-    asked = asked.select(asked.lr_anneal > 0) if name == "branches" else asked
-    frame = scored(asked, predict(fitted, told(asked))["predictive"].values)
+    if held.phase_start is not None:
+        asked = held
+    elif name == "branches":
+        asked = held.select(held.lr_anneal > 0)
+    else:
+        asked = held.select(held.domain_epochs > MANY)
+    points = told(asked)
+    if "phase_part" in points and fitted.model.law.name != "phased":
+        points = points.drop(columns=["phase_part", "phase_ratio"])
+    frame = scored(asked, predict(fitted, points)["predictive"].values)
     for target, group in frame.groupby("target", sort=False):
         inside = " | ".join(f"{group[f'in{level}'].mean():.0%}" for level in (50, 80, 90))
         error = group["error"]
@@ -174,7 +198,7 @@ def priors_against(fitted: Fit) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", action="append", choices=("annealed", "scarce"))
+    parser.add_argument("--only", action="append", choices=("annealed", "scarce", "phases"))
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -76,6 +76,9 @@ def design() -> Table:
                 "lr_sum": LEARNING_RATE * tokens / BATCH,
                 "lr_anneal": 0.0 if ratio < 0.5 else 0.3 * LEARNING_RATE * tokens / BATCH,
                 "domain_epochs": ratio * tokens / CORPUS,
+                # the runs at an even mix ended with a quarter at 0.8
+                "phase_start": 0.75 * tokens if ratio == 0.5 else 0.0,
+                "phase_ratio": 0.8 if ratio == 0.5 else ratio,
             }
             run = f"{domain}-{size:g}-{ratio:g}"
             place = {"run": run, "ratio": ratio, "tokens": tokens, "loss": start + change}

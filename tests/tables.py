@@ -22,6 +22,9 @@ def with_every_column() -> Table:
             own = ratio if target == "domain" else 1 - ratio
             covariates = {"lr_sum": tokens / 1e6, "lr_anneal": 0.3 * tokens / 1e6 * (ratio > 0.5)}
             covariates |= {"domain_epochs": ratio * tokens / 5e4, "share_general": 1 - ratio}
+            # what was run at 0.8 had 1 in its last quarter
+            late = ratio > 0.5
+            covariates |= {"phase_start": 0.75 * tokens * late, "phase_ratio": 1.0 if late else ratio}
             covariates |= {f"share_{name}": ratio if name == domain else 0.0 for name in DOMAINS}
             run = f"{domain}-{size:g}-{ratio:g}" if tokens else f"base-{domain}-{size:g}"
             loss = start - 0.3 * own * np.log1p(tokens / 2e4)

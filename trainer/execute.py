@@ -62,6 +62,11 @@ def _rows(spec: Spec, measured: Measurement) -> list[Observation]:
     else:
         # a corpus whose share is zero throughout is in no count
         ratio = spec.ratio if measured.shares is None else measured.shares.get(domain, 0.0)
+    phase: dict[str, float] = {}
+    # the stream of a steered run, or of a base, has no phases that anybody chose
+    if isinstance(spec, RunSpec) and spec.topics is None:
+        late = ratio if measured.phase_shares is None else measured.phase_shares.get(domain, 0.0)
+        phase = {"phase_start": float(measured.phase_start), "phase_ratio": late}
     flops = float(base.size.flops_per_token(base.vocab)) * measured.tokens
     return [
         Observation(
@@ -80,6 +85,7 @@ def _rows(spec: Spec, measured: Measurement) -> list[Observation]:
             lr_sum=measured.lr_sum,
             lr_anneal=measured.lr_anneal,
             domain_epochs=measured.epochs.get(domain, 0.0),
+            **phase,
         )
         for name, loss in measured.losses.items()
     ]

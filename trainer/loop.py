@@ -45,6 +45,8 @@ class Measurement:
         losses: loss on every validation set.
         shares: realised share of every source so far; None before the first step.
         epochs: how often every source has been gone through.
+        phase_start: tokens since the base from which on the last shares hold.
+        phase_shares: realised share of every source since then; None before the first step.
     """
 
     tokens: int
@@ -54,6 +56,8 @@ class Measurement:
     losses: dict[str, Loss]
     shares: dict[str, float] | None
     epochs: dict[str, float]
+    phase_start: int
+    phase_shares: dict[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,12 @@ def train(
         read = stream if steering is None else steering.stream
         shares = read.realised(rows) if rows else None
         tokens = start.tokens + step * training.step_tokens
-        return Measurement(tokens, area.previous, area.s1, area.s2, losses, shares, read.epochs(rows))
+        begun = read.phase_start(rows)
+        late = read.realised(rows, begun) if rows else None
+        epochs = read.epochs(rows)
+        return Measurement(
+            tokens, area.previous, area.s1, area.s2, losses, shares, epochs, begun * training.length, late
+        )
 
     def save(path: Path, run_id: str, step: int) -> None:
         save_state(path, run_id, step, model, optimizer, area, backend)

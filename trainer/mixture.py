@@ -115,14 +115,32 @@ class Mixture:
         given = dict(zip(self._names, self._counts[prefix].tolist(), strict=True))
         return {name: given.get(name, 0) for name in self._all}
 
-    def realised(self, prefix: int) -> dict[str, float]:
-        """Realised share of every source on the first ``prefix`` rows, ``prefix`` at least 1."""
-        return {name: count / prefix for name, count in self.counts(prefix).items()}
+    def realised(self, prefix: int, start: int = 0) -> dict[str, float]:
+        """Realised share of every source on the first ``prefix`` rows less the first ``start``, fewer than those."""
+        before = self.counts(start)
+        return {name: (count - before[name]) / (prefix - start) for name, count in self.counts(prefix).items()}
 
     def epochs(self, prefix: int) -> dict[str, float]:
         """How often every source has been gone through on the first ``prefix`` rows."""
         counts = self.counts(prefix)
         return {name: count / self.rows[name] if count else 0.0 for name, count in counts.items()}
+
+    def phase_start(self, prefix: int) -> int:
+        """Row from which on the shares hold that the last of the first ``prefix`` rows was drawn with."""
+        held = [phase for phase in self._held() if phase[0] < max(prefix, 1)]
+        start, shares = held.pop()
+        while held and held[-1][1] == shares:
+            start = held.pop()[0]
+        return start
+
+    def _held(self) -> list[tuple[int, dict[str, Fraction]]]:
+        """First row and shares of every phase of the whole stream, those before it among them."""
+        first, at = self.before if self.before is not None else (None, 0)
+        held = [] if first is None else [phase for phase in first._held() if phase[0] < at]
+        for phase in self.phases:
+            shares = exact_shares(phase.shares)
+            held.append((at + phase.start, {name: share for name, share in shares.items() if share}))
+        return held
 
     def at(self, position: int) -> tuple[str, int]:
         """The source of the row at ``position``, and its index within that source."""

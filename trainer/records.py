@@ -6,7 +6,7 @@ import hashlib
 import math
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from bayescpt.schema import COLUMNS, Observation
+from trainer.bases import BaseSpec
 from trainer.files import atomic_path, read_json, write_json
 from trainer.settings import settings_of
 from trainer.spec import Spec
@@ -112,6 +113,11 @@ class Record:
         path = self.folder / "provenance.json"
         return str(read_json(path)["status"]) if path.exists() else None
 
+    def provenance(self) -> dict[str, Any]:
+        """What made the run, how long it took and where it stands; empty for a run never started."""
+        path = self.folder / "provenance.json"
+        return dict(read_json(path)) if path.exists() else {}
+
     def row_losses(self) -> dict[str, list[float]]:
         """Final loss of every validation row of a finished run, in nats per token, by validation set."""
         losses: dict[str, list[float]] = read_json(self.folder / "final.json")
@@ -205,6 +211,29 @@ def collect(out: Path, specs: Iterable[Spec], name: str) -> int:
         record = Record(out, spec)
         path = record.folder / "rows.parquet"
         if record.status() is not None and not record.diverged() and path.exists():
-            rows += read_table(path)
+            hours = _hours(out, spec)
+            rows += [row | {"gpu_hours": None if hours is None else hours(row["tokens"])} for row in read_table(path)]
     write_table(out / name, rows)
     return len(rows)
+
+
+def _hours(out: Path, spec: Spec) -> Callable[[int], float] | None:
+    """Device-hours of a run by its tokens since the base, those of its trunk among them; None where unknown.
+
+    From its record and in proportion to its tokens: the rows of a run say nothing of the clock, so that they are the
+    same however often it was stopped.
+    """
+    record = Record(out, spec)
+    provenance = record.provenance()
+    reached = max((int(row["tokens"]) for row in read_table(record.folder / "rows.parquet")), default=0)
+    start = 0 if isinstance(spec, BaseSpec) else spec.start_tokens
+    if "seconds" not in provenance or reached <= start:
+        return None
+    spent = float(provenance["seconds"]) * int(provenance.get("processes", 1)) / 3600
+    before = 0.0
+    trunk = None if isinstance(spec, BaseSpec) else spec.trunk
+    if trunk is not None:
+        if not (Record(out, trunk).folder / "rows.parquet").exists() or (of_trunk := _hours(out, trunk)) is None:
+            return None
+        before = of_trunk(start)
+    return lambda tokens: before + spent * (tokens - start) / (reached - start)

@@ -30,6 +30,9 @@ from bayescpt.cli.plan_words import draw
 from bayescpt.cli.predict import also
 from bayescpt.cli.session import Gather, Session, session
 
+ONE, LEAST = math.nextafter(1.0, 2.0), math.nextafter(0.0, 1.0)
+"""Ends that are allowed, and not."""
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -68,6 +71,15 @@ def plan(
     anneal: Annotated[
         str | None, typer.Option(metavar="PART,...", help="Parts of the run that anneal to 0 at its end: 0,0.2.")
     ] = None,
+    phase_ratios: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R,...", help="Shares of the domain in a last phase, to choose from, under the law `phased`: 0.5,1."
+        ),
+    ] = None,
+    phase_parts: Annotated[
+        str | None, typer.Option(metavar="PART,...", help="Parts of the run that the last phase may be: 0.05,0.2.")
+    ] = None,
     mixtures: Annotated[
         bool, typer.Option("--mixtures", help="Choose the shares of all sources, under a law of many sources.")
     ] = False,
@@ -105,6 +117,8 @@ def plan(
         offered = None if sizes is None else gather(counts, "--sizes", sizes)
         rates = None if lr is None else gather(numbers, "--lr", lr, 0.0)
         falls = None if anneal is None else gather(numbers, "--anneal", anneal, 0.0, 1.0)
+        late = None if phase_ratios is None else gather(numbers, "--phase-ratios", phase_ratios, 0.0, ONE)
+        parts = None if phase_parts is None else gather(numbers, "--phase-parts", phase_parts, LEAST, 1.0)
         limits = gather(share_limits, "--share-limit", share_limit or [])
         given = {
             "size": size,
@@ -114,6 +128,8 @@ def plan(
             "domain-tokens": domain_tokens,
             "lr": lr,
             "anneal": anneal,
+            "phase-ratios": phase_ratios,
+            "phase-parts": phase_parts,
             "mixtures": mixtures or None,
             "share-limit": share_limit,
             "retain": retain,
@@ -147,7 +163,19 @@ def plan(
             gather.done()
         else:
             wanted = ForgettingBudget(*budget)
-        space = Asked(asked.get("size"), asked.get("tokens"), flops, offered, scarce, rates, falls, mixtures, limits)
+        space = Asked(
+            asked.get("size"),
+            asked.get("tokens"),
+            flops,
+            offered,
+            scarce,
+            rates,
+            falls,
+            late,
+            parts,
+            mixtures,
+            limits,
+        )
         actions = actions_of(found, domain, space)
         _tell(found, domain, actions, wanted, confidence, base_loss, path, say)
 

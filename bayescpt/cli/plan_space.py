@@ -24,6 +24,7 @@ class Asked:
         size, tokens: of the run; flops: to choose them under; sizes: of the bases at hand.
         domain_tokens: that exist.
         lr, anneal: learning rates, and parts of the run that anneal.
+        phase_ratio, phase_part: shares and lengths of a last phase.
         mixtures: whether the shares of all sources are chosen; limits: least and largest share by source.
     """
 
@@ -34,6 +35,8 @@ class Asked:
     domain_tokens: float | None = None
     lr: Sequence[float] | None = None
     anneal: Sequence[float] | None = None
+    phase_ratio: Sequence[float] | None = None
+    phase_part: Sequence[float] | None = None
     mixtures: bool = False
     limits: Mapping[str, tuple[float, float]] | None = None
 
@@ -52,6 +55,10 @@ def check(given: Collection[str]) -> None:
             faults.append("state the --tokens of the run, or the --domain-tokens that exist")
     if "anneal" in given and "lr" not in given:
         faults.append("--anneal needs the --lr from which the rate falls")
+    if len({"phase-ratios", "phase-parts"} & set(given)) == 1:
+        faults.append("--phase-ratios and --phase-parts go together: the shares of a last phase, and how long it is")
+    if "phase-ratios" in given and not {"mixtures", "domain-tokens"}.isdisjoint(given):
+        faults.append("--phase-ratios are of runs of two sources that read new text: leave out what else is asked")
     if "mixtures" in given and not {"flops", "domain-tokens"}.isdisjoint(given):
         faults.append("--mixtures are of one run: state its --size and --tokens alone")
     if "share-limit" in given and "mixtures" not in given:
@@ -68,7 +75,7 @@ def check(given: Collection[str]) -> None:
 
 def actions_of(found: Fit | Mixture, domain: str, asked: Asked) -> pd.DataFrame:
     """Every action on offer. Raises ValueError where the fit cannot tell them apart, or none is possible."""
-    from bayescpt.decide import domain_limited, on_simplex, ratios, under_compute, with_rates
+    from bayescpt.decide import domain_limited, on_simplex, ratios, under_compute, with_phases, with_rates
 
     if asked.flops is not None:
         actions = under_compute(asked.flops, found.table, asked.sizes)
@@ -91,6 +98,10 @@ def actions_of(found: Fit | Mixture, domain: str, asked: Asked) -> pd.DataFrame:
     if asked.lr is not None:
         _needs(found, "lr_sum", "--lr", "trajectory")
         actions = with_rates(actions, found.table, asked.lr, asked.anneal or (0.0,))
+    if asked.phase_ratio is not None:
+        assert asked.phase_part is not None  # as checked
+        _needs(found, "phase_part", "--phase-ratios", "phased")
+        actions = with_phases(actions, found.table, asked.phase_ratio, asked.phase_part)
     return actions
 
 

@@ -42,9 +42,18 @@ def decision(told: dict[str, Any]) -> str:
 
 
 def _ratio(action: dict[str, Any]) -> str:
-    """A ratio to three digits; never above what was decided, where a budget is to be kept."""
-    ratio = action["ratio"]
-    return f"{math.floor(1000 * ratio + EXACT) / 1000 if 'rise' in action else ratio:.3f}"
+    """A ratio to three digits; never above what was decided, where a budget is to be kept.
+
+    Of a run that ends with a phase of its own that of its trunk, which is what is set.
+    """
+    phased = bool(action.get("phase_part"))
+    ratio = action["trunk_ratio" if phased else "ratio"]
+    told = f"{math.floor(1000 * ratio + EXACT) / 1000 if 'rise' in action else ratio:.3f}"
+    if not phased:
+        return told
+    return (
+        f"{told}, the last {action['phase_part']:.3g} of it at {action['phase_ratio']:g} (mean {action['ratio']:.3f})"
+    )
 
 
 def _besides(action: dict[str, Any]) -> str:

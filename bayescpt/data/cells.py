@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from bayescpt.schema import COLUMNS, SHARE, TARGETS, Column, share_column
+from bayescpt.schema import COLUMNS, PHASE, SHARE, TARGETS, Column, share_column
 
 Mask: TypeAlias = Bool[np.ndarray, " row"]
 
@@ -121,6 +121,15 @@ class Sheet:
         """Columns that describe what was trained on; a base has seen no stream, so its cells are ignored."""
         shares = tuple(SHARE + source for source in self.sources)
         return ("ratio", *shares) if "ratio" in self.cells else shares
+
+    @cached_property
+    def later_phase(self) -> Mask:
+        """Rows after a change of their run's mixture, whose mean share moves along the run."""
+        if not set(PHASE) <= set(self.cells):
+            return np.zeros(self.rows, dtype=bool)
+        rows = self.usable(*PHASE) & self.is_training
+        rows[rows] = self.cells["phase_start"].values[rows] > 0
+        return rows
 
     @cached_property
     def base_ids(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from bayescpt.data import cell_rules, row_rules, share_rules
+from bayescpt.data import cell_rules, phase_rules, row_rules, share_rules
 from bayescpt.data.cells import Sheet, sheet_of
 from bayescpt.data.faults import Fault
 
@@ -27,6 +27,10 @@ RULES: tuple[Rule, ...] = (
     row_rules.duplicate_keys,
     row_rules.changing_runs,
     row_rules.moving_ratios,
+    phase_rules.half_told,
+    phase_rules.late_starts,
+    phase_rules.impossible_shares,
+    phase_rules.moving_shares,
     share_rules.share_sums,
     share_rules.share_conflicts,
     row_rules.contradicting_checkpoints,

@@ -244,6 +244,17 @@ def repetition(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
         yield Finding("repetition", Level.REVIEW, message, remedy)
 
 
+def phases(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
+    if table.phase_start is None or not (table.phase_start > 0).any():
+        return
+    count = len(set(table.run[table.phase_start > 0].tolist()))
+    message = (
+        f"{count} of {len(runs)} runs change their mixture on the way: a law other than phased takes them for runs at "
+        "their mean share, whereas the last of what was read counts for more."
+    )
+    yield Finding("phases", Level.REVIEW, message, "Fit the law phased, or leave the rows of later phases out.")
+
+
 def shared_validation_error(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
     if table.loss_se is not None:
         message = (
@@ -323,6 +334,7 @@ FINDINGS: tuple[Callable[[Table, tuple[Run, ...]], Iterator[Finding]], ...] = (
     repeated_seeds,
     learning_rates,
     repetition,
+    phases,
     shared_validation_error,
     few_domains,
     units,

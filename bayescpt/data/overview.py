@@ -8,7 +8,7 @@ from typing import Any
 from bayescpt.data.findings import FINDINGS, Finding
 from bayescpt.data.runs import SAME_RATIO, Run, distinct, runs_of
 from bayescpt.data.table import Table
-from bayescpt.schema import SHARE
+from bayescpt.schema import COLUMNS, SHARE
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def overview(table: Table) -> Overview:
         raise ValueError("expected a table with training rows, got none; select at least one row")
     runs = runs_of(table)
     trained = sorted({run.domain for run in runs})
-    optional = ("loss_se", "seed", "flops", "lr", "lr_sum", "lr_anneal", "domain_epochs")
+    optional = tuple(c.name for c in COLUMNS if not c.required and c.name != "base")
     return Overview(
         digest=table.digest,
         rows=len(table),

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayescpt.data.cells import Mask, Sheet
 from bayescpt.data.faults import Fault, abbreviated, row_list
-from bayescpt.schema import CONSTANT_IN_RUN, DOMAIN, KEY, TARGETS
+from bayescpt.schema import CONSTANT_IN_RUN, DOMAIN, KEY, PHASE, TARGETS
 
 RATIO_DRIFT = 0.02
 """How far the realised ratio may lie from its last value near the end of a run; sampling noise in a realised
@@ -20,7 +20,7 @@ SAME_CHECKPOINT = 1e-6
 """Relative difference above which two rows of one checkpoint contradict each other."""
 BASE_AGREEMENT = 1e-4
 """Nats per token within which repeated evaluations of one base agree: the noise of parallel arithmetic."""
-CHECKPOINT_COLUMNS = ("flops", "lr", "lr_sum", "lr_anneal", "domain_epochs")
+CHECKPOINT_COLUMNS = ("flops", "lr", "lr_sum", "lr_anneal", "domain_epochs", *PHASE, "gpu_hours")
 """What a checkpoint has one value of, besides what was trained on."""
 
 
@@ -49,25 +49,29 @@ def changing_runs(sheet: Sheet) -> Iterator[Fault]:
 
 def moving_ratios(sheet: Sheet) -> Iterator[Fault]:
     for name in sheet.stream_columns:
-        yield from _moving(sheet, name)
+        if {name, "run", "tokens"} <= set(sheet.cells):
+            yield from moving(sheet, name, ~sheet.later_phase, sheet.cells["tokens"].values)
 
 
-def _moving(sheet: Sheet, name: str) -> Iterator[Fault]:
-    rows = sheet.usable("run", name, "tokens") & sheet.is_training
+def moving(
+    sheet: Sheet, name: str, among: Mask, tokens: np.ndarray, by: tuple[str, ...] = ("run",), what: str = "one run"
+) -> Iterator[Fault]:
+    """Runs, or parts of runs, that do not keep a share, beyond what counting it over ``tokens`` explains."""
+    rows = sheet.usable(*by, name, "tokens") & sheet.is_training & among
     parts, odd = [], []
-    for (run,), places in _groups(sheet, ("run",), rows).items():
-        tokens, ratio = sheet.cells["tokens"].values[places], sheet.cells[name].values[places]
-        last = ratio[np.argmax(tokens)]
-        away = np.abs(ratio - last) > RATIO_DRIFT / np.sqrt(tokens / tokens.max()) + ROW_TOKENS / tokens
+    for (run, *_), places in _groups(sheet, by, rows).items():
+        read, ratio = tokens[places].astype(float), sheet.cells[name].values[places]
+        last = ratio[np.argmax(read)]
+        away = np.abs(ratio - last) > RATIO_DRIFT / np.sqrt(read / read.max()) + ROW_TOKENS / read
         if away.any():
             odd += [places[i] for i in np.flatnonzero(away)]
             first = int(np.argmax(away))
             parts.append(f"run {run!r} ends at {last:g} but has {ratio[first]:g} in row {places[first] + 1}")
     if parts:
         message = (
-            f"expected a {name} that one run keeps, within what realised counting explains ({RATIO_DRIFT:g} near the "
-            f"end), got {abbreviated(parts, 'runs')}; a run whose mixture changes on the way has no single {name}, "
-            "so leave it out or split it into runs with bases of their own"
+            f"expected a {name} that {what} keeps, within what realised counting explains ({RATIO_DRIFT:g} near the "
+            f"end), got {abbreviated(parts, 'runs')}; of a run whose mixture changes on the way say in phase_start "
+            "and phase_ratio since when it has which share, or leave it out"
         )
         yield Fault("ratio_moves", message, name, _numbers(odd))
 

@@ -22,7 +22,18 @@ from bayescpt.data.row_rules import base_groups
 from bayescpt.schema import COLUMNS, DOMAIN, SHARE, TARGETS
 
 DOMAIN_CODE = TARGETS.index(DOMAIN)
-COVARIATES = ("loss_se", "flops", "lr", "lr_sum", "lr_anneal", "domain_epochs")
+COVARIATES = (
+    "loss_se",
+    "flops",
+    "lr",
+    "lr_sum",
+    "lr_anneal",
+    "domain_epochs",
+    "phase_start",
+    "phase_ratio",
+    "gpu_hours",
+)
+"""Optional columns of numbers, each a field of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +53,8 @@ class Table:
         base_losses, base_losses_se: nats per token at tokens = 0, NaN where unknown.
         sources: names of the sources of the stream, sorted; empty where their shares are not told.
         shares: realised share of each of them in the stream, together 1; None where they are not told.
-        loss_se, flops, lr, lr_sum, lr_anneal, domain_epochs, seed: as in the contract, or None if not given.
+        loss_se, flops, lr, lr_sum, lr_anneal, domain_epochs, phase_start, phase_ratio, gpu_hours, seed: as in the
+            contract, or None if not given.
         unused: columns of the source outside the contract.
 
     Examples:
@@ -72,6 +84,9 @@ class Table:
     lr_sum: Float[np.ndarray, " row"] | None = None
     lr_anneal: Float[np.ndarray, " row"] | None = None
     domain_epochs: Float[np.ndarray, " row"] | None = None
+    phase_start: Float[np.ndarray, " row"] | None = None
+    phase_ratio: Float[np.ndarray, " row"] | None = None
+    gpu_hours: Float[np.ndarray, " row"] | None = None
     seed: Int[np.ndarray, " row"] | None = None
     shares: Float[np.ndarray, "row source"] | None = None
     sources: tuple[str, ...] = ()

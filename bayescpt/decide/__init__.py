@@ -4,6 +4,7 @@ from bayescpt.decide.front import pareto_front
 from bayescpt.decide.mixtures import on_simplex
 from bayescpt.decide.objective import DomainLoss, ForgettingBudget, Objective, WeightedLoss
 from bayescpt.decide.outcomes import outcomes
+from bayescpt.decide.phases import with_phases
 from bayescpt.decide.plan import Plan, plan
 from bayescpt.decide.rates import with_rates
 from bayescpt.decide.retained import Retained, RetainedBudgets
@@ -25,6 +26,7 @@ __all__ = [
     "plan",
     "ratios",
     "under_compute",
+    "with_phases",
     "with_rates",
 ]
 

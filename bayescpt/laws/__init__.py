@@ -16,6 +16,7 @@ from bayescpt.laws.dcpt import DCPT  # noqa: E402
 from bayescpt.laws.dcpt_cross import CROSS  # noqa: E402
 from bayescpt.laws.memory import Memory  # noqa: E402
 from bayescpt.laws.mixing import Mixing  # noqa: E402
+from bayescpt.laws.phased import Phased  # noqa: E402
 from bayescpt.laws.repetition import Repeated  # noqa: E402
 from bayescpt.laws.rivals import RIVALS  # noqa: E402
 from bayescpt.laws.trajectory import Trajectory  # noqa: E402
@@ -36,6 +37,7 @@ ALL: tuple[Law, ...] = (
     TwoTerm(),
     Trajectory(),
     Repeated(),
+    Phased(),
     *CROSS,
     *RIVALS,
     *SCRATCH,
@@ -57,6 +59,7 @@ __all__ = [
     "Memory",
     "Mixing",
     "Param",
+    "Phased",
     "Point",
     "Prior",
     "Reference",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -203,9 +203,21 @@ class Memory(Law):
         return point.base_loss * jnp.exp(log_change(theta, point))
 
 
-def log_change(theta: Theta, point: Point, counted: Scalar | float = 1.0) -> Scalar:
-    """ln L/L0, where the part ``counted`` of the own tokens read counts as progress."""
-    faded, settled, held, own = _terms(theta, point.tokens, point.share, point.base_share, counted)
+class Seen(NamedTuple):
+    """s^q of a run whose share changes on the way."""
+
+    held: Scalar
+    """as the model remembers it"""
+    read: Scalar
+    """in the mean over all tokens"""
+
+
+def log_change(theta: Theta, point: Point, counted: Scalar | float = 1.0, seen: Seen | None = None) -> Scalar:
+    """ln L/L0, where the part ``counted`` of the own tokens read counts as progress.
+
+    ``seen`` is s^q where the share is not the same along the run; ``point.share`` is then its mean.
+    """
+    faded, settled, held, own = _terms(theta, point.tokens, point.share, point.base_share, counted, seen)
     relative = point.size / theta["size"]
     C, G = theta["C"] * raised(relative, theta["nu"]), theta["G"] * raised(relative, theta["mu"])
     levelled = theta["f"] * faded * jnp.log(point.base_usual / point.base_loss)
@@ -218,20 +230,26 @@ def log_share_gained(theta: Theta, point: Point) -> Scalar:
 
 
 def _terms(
-    theta: Theta, tokens: Scalar, share: Scalar | float, base_share: Scalar, counted: Scalar | float = 1.0
+    theta: Theta,
+    tokens: Scalar,
+    share: Scalar | float,
+    base_share: Scalar,
+    counted: Scalar | float = 1.0,
+    seen: Seen | None = None,
 ) -> tuple[Scalar, Scalar, Scalar, Scalar]:
     """What f, rho, C and G multiply: memory lost, the drift settled, the log share held, own progress."""
     settled = tokens / (tokens + theta["v"])
     # sqrt(D^2 + w^2) - w, written so that nothing cancels for D << w
     tokens = tokens**2 / (jnp.sqrt(tokens**2 + theta["w"] ** 2) + theta["w"])
     faded = tokens / (tokens + theta["tau"])
-    seen = power(jnp.asarray(share), theta["q"])
+    if seen is None:
+        seen = Seen(*(2 * (power(jnp.asarray(share), theta["q"]),)))
     # h - h0, exactly 0 where the share is that of the base
-    gained_share = (seen - base_share) * faded
+    gained_share = (seen.held - base_share) * faded
     teaching = jnp.where(base_share > 0, share, 1.0) * tokens
     healed = raised(1 + teaching / theta["tau"], -theta["delta"])
     log_share = healed * jnp.log1p(gained_share / (base_share + theta["eps"]))
-    own = gained(counted * seen * tokens / theta["tau"], theta["beta"]) / theta["beta"]
+    own = gained(counted * seen.read * tokens / theta["tau"], theta["beta"]) / theta["beta"]
     return faded, settled, log_share, own
 
 

@@ -2,12 +2,14 @@
 
     python examples/study/publish.py --study study --out examples/data
 
-Reads the folders of the two sweeps, ``grid`` and ``replay``, and writes, of finished runs only:
+Reads the folders of the sweeps, ``grid``, ``replay`` and ``phases``, as far as they are there, and writes of finished
+runs only:
 
 ``study.parquet``           size x ratio x domain x tokens at a constant rate, three seeds in twelve cells
 ``study-annealed.parquet``  branches that anneal, from points of those runs
 ``study-scarce.parquet``    runs whose domain has few tokens, read again and again
 ``study-replay.parquet``    the replay table: re-warmed and not
+``study-phases.parquet``    trunks, and branches that go on at another share, without the trunk's last rows again
 ``study-bases.parquet``     the bases
 ``study-runs.parquet``      a line a run: its settings, tokens, FLOPs, seconds and versions
 """
@@ -24,7 +26,16 @@ import pandas as pd
 from trainer.files import read_json
 from trainer.records import FINISHED, read_table, write_table
 
-PARTS = {"grid": "study", "anneal": "study-annealed", "scarce": "study-scarce", "replay": "study-replay"}
+FOLDERS = {"grid": ("grid", "anneal", "scarce", "base"), "replay": ("replay",), "phases": ("phases",)}
+"""Sweeps, and the parts of the study that each of them holds."""
+PARTS = {
+    "grid": "study",
+    "anneal": "study-annealed",
+    "scarce": "study-scarce",
+    "replay": "study-replay",
+    "phases": "study-phases",
+    "base": "study-bases",
+}
 """Part of the study and its table."""
 KEPT = ("started", "seconds", "device", "threads", "processes", "compiled", "machine", "python", "code", "tokenizer")
 
@@ -33,8 +44,8 @@ def part_of(folder: str, spec: dict[str, Any]) -> str:
     """Which part of the study a run belongs to."""
     if "base" not in spec:
         return "base"
-    if folder == "replay":
-        return "replay"
+    if folder in ("replay", "phases"):
+        return folder
     if spec["trunk"] is not None:
         return "anneal"
     return "scarce" if spec["limits"] else "grid"
@@ -47,16 +58,22 @@ def parameters(provenance: dict[str, Any]) -> int:
 
 def gather(study: Path) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
     """Rows by table, and a record of every finished run."""
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (*PARTS.values(), "study-bases")}
+    there = [folder for folder in FOLDERS if (study / folder).is_dir()]
+    rows: dict[str, list[dict[str, Any]]] = {PARTS[part]: [] for folder in there for part in FOLDERS[folder]}
     records = []
-    for folder in ("grid", "replay"):
+    for folder in there:
+        hours = {(row["run"], row["tokens"]): row["gpu_hours"] for row in read_table(study / folder / "rows.parquet")}
         for run in sorted((study / folder / "runs").glob("*/provenance.json")):
             provenance, spec = read_json(run), read_json(run.with_name("spec.json"))
             if provenance["status"] != FINISHED:
                 continue
             part = part_of(folder, spec)
-            measured = read_table(run.with_name("rows.parquet"))
-            rows[PARTS.get(part, "study-bases")] += measured
+            measured = [
+                row | {"gpu_hours": hours.get((row["run"], row["tokens"]))}
+                for row in read_table(run.with_name("rows.parquet"))
+            ]
+            if part in FOLDERS[folder]:
+                rows[PARTS[part]] += measured if part != "phases" else own_rows(measured, spec)
             training = spec["training"]
             records.append(
                 {
@@ -77,8 +94,21 @@ def gather(study: Path) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str,
                     "spec": json.dumps(spec),
                 }
             )
-    rows["study-annealed"] = _bases_of(rows["study-annealed"], rows["study"]) + rows["study-annealed"]
+    if "grid" in there:
+        rows["study-annealed"] = _bases_of(rows["study-annealed"], rows["study"]) + rows["study-annealed"]
     return rows, records
+
+
+def own_rows(measured: list[dict[str, Any]], spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a branch without those at its start, which are its trunk's."""
+    return [row for row in measured if spec["trunk"] is None or row["tokens"] > spec["at"]]
+
+
+def joined(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records of all runs: those published before, and these in their place; a base that several sweeps have once."""
+    found = {record["run"]: record for record in old}
+    found |= {one["run"]: one for one in new if not (one["part"] == "base" and one["run"] in found)}
+    return list(found.values())
 
 
 def _bases_of(branches: list[dict[str, Any]], grid: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -102,7 +132,12 @@ def main() -> None:
     for name, table in rows.items():
         write_table(asked.out / f"{name}.parquet", table)
         print(f"{name}.parquet: {len(table)} rows of {len({row['run'] for row in table})} runs")
-    pd.DataFrame(records).to_parquet(asked.out / "study-runs.parquet", index=False)
+    path = asked.out / "study-runs.parquet"
+    before = [] if not path.exists() else pd.read_parquet(path).astype(object)
+    if len(before):
+        before = before.where(before.notna(), None).to_dict("records")
+    records = joined(list(before), records)
+    pd.DataFrame(records).to_parquet(path, index=False)
     print(f"study-runs.parquet: {len(records)} runs, {sum(record['flops'] for record in records):.3g} FLOP")
 
 

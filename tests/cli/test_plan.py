@@ -12,6 +12,7 @@ import pytest
 
 from bayescpt.data.table import Table
 from bayescpt.fit import prior_fit
+from tests.tables import with_every_column
 
 PLACE = ("--domain", "code", "--size", "600k", "--tokens", "200k")
 
@@ -82,6 +83,15 @@ def test_weights_have_a_best_ratio(path: Path, run: Callable[..., Any], answer: 
         ((*PLACE, "--weights", "1,1", "--lr", "0,x", "--anneal", "1"), ("--lr: expected", "--anneal: expected")),
         ((*PLACE, "--weights", "1,1", "--anneal", "0.2"), ("--anneal needs the --lr",)),
         ((*PLACE, "--weights", "1,1", "--domain-tokens", "1k"), ("--law repeated",)),
+        ((*PLACE, "--weights", "1,1", "--phase-ratios", "0.5"), ("--phase-ratios and --phase-parts go together",)),
+        (
+            (*PLACE, "--weights", "1,1", "--phase-ratios", "1.5", "--phase-parts", "0,1"),
+            ("--phase-ratios: expected", "--phase-parts: expected"),
+        ),
+        (
+            (*PLACE, "--weights", "1,1", "--phase-ratios", "0.5", "--phase-parts", "0.2"),
+            ("the law memory does not look at that", "--law phased"),
+        ),
         ((*PLACE, "--weights", "1,1", "--mixtures"), ("no share_<source> columns",)),
         ((*PLACE, "--weights", "1,1", "--share-limit", "code=1:0"), ("--share-limit is for", "SOURCE=LOW:HIGH")),
         ((*PLACE, "--weights", "1,1", "--retain", "a=b.nc:0.1"), ("--retain goes with", "b.nc")),
@@ -112,3 +122,20 @@ def test_other_sets_are_not_to_be_forgotten_either(
     assert both["action"]["ratio"] <= alone["action"]["ratio"]
     told = answer(*asked, "--retain", f"books={other}:1%", "--retain", f"books={other}:2%", status=2)["message"]
     assert "two retained sets are called 'books'" in told
+
+
+def test_a_last_phase_is_chosen_too(answer: Callable[..., Any], run: Callable[..., Any], tmp_path: Path) -> None:
+    table = with_every_column()
+    fit = tmp_path / "phased.nc"
+    prior_fit(table, "phased", draws=40, seed=4).save(fit)
+    asked = ("plan", fit, "--domain", "code", "--size", "600k", "--tokens", "160k", "--weights", "1,1")
+    late = ("--phase-ratios", "1", "--phase-parts", "0.25", "--out", tmp_path / "actions.csv")
+    told = answer(*asked, *late)
+    actions = pd.read_csv(tmp_path / "actions.csv")
+    assert set(actions["phase_part"]) == {0.0, 0.25}
+    best = actions.loc[actions["utility"].idxmax()]
+    assert told["action"]["phase_part"] == best["phase_part"]
+    assert told["action"]["ratio"] == pytest.approx(best["ratio"])
+    assert ("the last 0.25 of it at 1 (mean" in run(*asked, *late).stdout) == (best["phase_part"] > 0)
+    beyond = answer(*asked, "--phase-ratios", "0.1", "--phase-parts", "0.25", status=2)["message"]
+    assert "last phases of the table had shares from 1 to 1: no row tells what 0.1 would do" in beyond

@@ -44,6 +44,7 @@ def _rows() -> list[dict[str, Any]]:
                 lr_sum=tokens * 1e-9,
                 lr_anneal=0.0,
                 domain_epochs=ratio * tokens / 1e9,
+                gpu_hours=6 * size * tokens / 1e18,
             )
             rows.append(row.row())
     return rows

@@ -32,7 +32,7 @@ def test_counts(sound: Sound) -> None:
     assert seen.ratios == (0.1, 0.5, 0.9)
     assert [(d.name, d.rows, d.runs) for d in seen.domains] == [("code", 60, 10), ("law", 54, 9)]
     assert seen.domains[0].tokens == (5e6, 1e9)
-    assert seen.given == ("loss_se", "seed", "flops", "lr", "lr_sum", "lr_anneal", "domain_epochs")
+    assert seen.given == ("loss_se", "seed", "flops", "lr", "lr_sum", "lr_anneal", "domain_epochs", "gpu_hours")
     assert seen.unused == ("note",)
 
 

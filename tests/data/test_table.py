@@ -26,13 +26,15 @@ def assert_same(a: Table, b: Table) -> None:
 
 
 def test_arrays_hold_the_training_rows(sound: Sound) -> None:
-    table = Table.from_frame(sound())
+    frame = sound()
+    frame = frame.assign(phase_start=0.0, phase_ratio=frame["ratio"])
+    table = Table.from_frame(frame)
     assert len(table) == 19 * 6
     assert table.domains == ("code", "law")
     assert table.runs == tuple(f"{i:03d}" for i in range(19))
     assert table.bases == ("base-10000000", "base-160000000", "base-40000000")
     assert table.base_size.tolist() == [1e7, 1.6e8, 4e7]
-    frame = sound().query("tokens > 0").set_index(["run", "tokens", "target"])
+    frame = frame.query("tokens > 0").set_index(["run", "tokens", "target"])
     for i in range(len(table)):
         target = ("general", "domain")[table.target[i]]
         row = frame.loc[(table.runs[table.run[i]], int(table.tokens[i]), target)]
@@ -75,7 +77,7 @@ def test_one_base_per_size_by_default(sound: Sound) -> None:
     table = Table.from_frame(sound()[list(REQUIRED)])
     assert table.bases == ("size-10000000", "size-160000000", "size-40000000")
     assert np.isfinite(table.base_loss).all()
-    assert [getattr(table, name) for name in (*COVARIATES, "seed")] == [None] * 7
+    assert [getattr(table, name) for name in (*COVARIATES, "seed")] == [None] * (len(COVARIATES) + 1)
     odd = sound()[list(REQUIRED)]
     odd["size"] = odd["size"] + 0.5
     assert Table.from_frame(odd).bases[0] == "size-10000000.5"

@@ -48,6 +48,9 @@ GIVEN = {
         [jnp.where(base_share == 1, share, 1 - share), jnp.where(base_share == 1, 1 - share, share)]
     ),
     "own_source": lambda share, base_share: jnp.stack([base_share, 1 - base_share]),
+    # a last quarter with more of the own corpus, of which the share before rises with the whole one too
+    "phase_part": lambda share, base_share: jnp.full_like(share, 0.25),
+    "phase_share": lambda share, base_share: share + 0.5 * share * (1 - share),
 }
 """Covariates at a point, from the share of the target's own corpus there and in the base's training."""
 USUAL = 1.05
@@ -181,6 +184,12 @@ def trajectory_subject(request: pytest.FixtureRequest) -> Subject:
 @pytest.fixture(params=[s for s in SUBJECTS if s.law.name == "repeated"], ids=_name)
 def repeated_subject(request: pytest.FixtureRequest) -> Subject:
     """The memory law with repetition."""
+    return request.param
+
+
+@pytest.fixture(params=[s for s in SUBJECTS if s.law.name == "phased"], ids=_name)
+def phased_subject(request: pytest.FixtureRequest) -> Subject:
+    """The memory law with a last phase."""
     return request.param
 
 

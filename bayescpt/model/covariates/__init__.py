@@ -17,6 +17,7 @@ from bayescpt.laws import Law
 from bayescpt.model.covariates.base import Covariate, Question
 from bayescpt.model.covariates.epochs import DomainEpochs
 from bayescpt.model.covariates.learnability import Learnability, LearnabilityBend
+from bayescpt.model.covariates.phases import PhasePart, PhaseShare
 from bayescpt.model.covariates.rates import LrAnneal, LrSum
 from bayescpt.model.covariates.shares import OwnSource, Shares, without_own_share
 from bayescpt.schema import TWO_SOURCES
@@ -37,6 +38,8 @@ ALL: tuple[Covariate, ...] = (
     DomainEpochs(),
     LrSum(),
     LrAnneal(),
+    PhasePart(),
+    PhaseShare(),
     Shares(),
     OwnSource(),
     Learnability(),

@@ -1,0 +1,79 @@
+"""Rules for runs that change their mixture: when the last phase began, and that its share fits the mean of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bayescpt.data.cells import Sheet
+from bayescpt.data.faults import Fault, row_list
+from bayescpt.data.row_rules import ROW_TOKENS, moving
+from bayescpt.data.share_rules import SHARE_TOLERANCE
+from bayescpt.schema import PHASE
+
+START, SHARE = PHASE
+
+
+def half_told(sheet: Sheet) -> Iterator[Fault]:
+    given = [name for name in PHASE if name in sheet.cells]
+    if not given:
+        return
+    told = [~sheet.cells[n].missing if n in sheet.cells else np.zeros(sheet.rows, bool) for n in PHASE]
+    odd = (told[0] != told[1]) & sheet.is_training
+    if odd.any():
+        message = (
+            f"expected both {START} and {SHARE} or neither, got one of them in {row_list(_numbers(odd))}; a run with "
+            "one mixture throughout has 0 and its ratio"
+        )
+        yield Fault("phase_half_told", message, given[0], _numbers(odd))
+
+
+def late_starts(sheet: Sheet) -> Iterator[Fault]:
+    rows = _told(sheet)
+    odd = rows.copy()
+    if rows.any():
+        odd[rows] = sheet.cells[START].values[rows] >= sheet.cells["tokens"].values[rows]
+    if odd.any():
+        message = (
+            f"expected a {START} before the row's own tokens, got none in {row_list(_numbers(odd))}; a row at the very "
+            "end of a phase belongs to that phase"
+        )
+        yield Fault("phase_late", message, START, _numbers(odd))
+
+
+def impossible_shares(sheet: Sheet) -> Iterator[Fault]:
+    rows = _told(sheet)
+    if not rows.any() or "ratio" not in sheet.cells:
+        return
+    rows = rows & sheet.usable("ratio")
+    start, late, tokens, mean = (sheet.cells[n].values[rows].astype(float) for n in (START, SHARE, "tokens", "ratio"))
+    before = mean * tokens - late * (tokens - start)
+    slack = SHARE_TOLERANCE * tokens + ROW_TOKENS
+    odd = np.zeros(sheet.rows, bool)
+    odd[rows] = (start < tokens) & ((before < -slack) | (before > start + slack))
+    if odd.any():
+        message = (
+            f"expected the ratio to be the mean over the whole run, of which {SHARE} holds since {START}, but no share "
+            f"before it leads there in {row_list(_numbers(odd))}; correct one of the three"
+        )
+        yield Fault("phase_conflict", message, SHARE, _numbers(odd))
+
+
+def moving_shares(sheet: Sheet) -> Iterator[Fault]:
+    rows = _told(sheet) & sheet.later_phase
+    if rows.any():
+        since = np.ones(sheet.rows)
+        since[rows] = np.maximum(sheet.cells["tokens"].values[rows] - sheet.cells[START].values[rows], 1.0)
+        yield from moving(sheet, SHARE, rows, since, ("run", START), "a phase of a run")
+
+
+def _told(sheet: Sheet) -> np.ndarray:
+    """Training rows that tell both."""
+    if not set(PHASE) <= set(sheet.cells):
+        return np.zeros(sheet.rows, bool)
+    return sheet.usable(*PHASE, "tokens") & sheet.is_training
+
+
+def _numbers(odd: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) + 1 for i in np.flatnonzero(odd))

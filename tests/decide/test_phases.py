@@ -1,0 +1,92 @@
+"""Plans that end with a phase of their own, on the study's branches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bayescpt import ForgettingBudget, Table
+from bayescpt.decide import WeightedLoss, plan, ratios, with_phases
+from bayescpt.decide.phases import phases_of
+from bayescpt.fit import Fit, prior_fit
+
+SIZE, TOKENS = 886_240.0, 131_072.0
+
+
+@pytest.fixture(scope="module")
+def phased() -> Table:
+    return Table.read(Path(__file__).parents[2] / "examples" / "data" / "study-phases.parquet")
+
+
+@pytest.fixture(scope="module")
+def prior(phased: Table) -> Fit:
+    return prior_fit(phased, "phased", seed=3, draws=60)
+
+
+def test_the_table_says_which_last_phases_were_run(phased: Table) -> None:
+    share, part = phases_of(phased)
+    assert len(share) == 108
+    assert (share.min(), share.max()) == (pytest.approx(0.05, abs=0.02), pytest.approx(0.85, abs=0.01))
+    assert sorted(set(part.round(3))) == [0.047, 0.203, 0.5]
+
+
+def test_shares_of_trunk_and_phase_make_the_ratio(phased: Table) -> None:
+    actions = with_phases(ratios(SIZE, TOKENS, [0.0, 0.1, 0.85]), phased, [0.4, 0.85], [0.2, 0.5])
+    # 3 without a phase, and 2 x 2 of 3 but for those whose phase would change nothing
+    assert len(actions) == 3 + 12 - 2
+    part, late = actions["phase_part"], actions["phase_ratio"]
+    np.testing.assert_allclose(actions["ratio"], (1 - part) * actions["trunk_ratio"] + part * late)
+    plain = actions[part == 0]
+    assert (plain["ratio"] == plain["trunk_ratio"]).all()
+
+
+def test_an_action_without_a_phase_is_the_run_itself(phased: Table, prior: Fit) -> None:
+    actions = ratios(SIZE, TOKENS, [0.2, 0.6])
+    with_them = with_phases(actions, phased, [0.85], [0.2])
+    alone = plan(prior, "code", actions, WeightedLoss(1, 1)).actions
+    among = plan(prior, "code", with_them, WeightedLoss(1, 1)).actions
+    np.testing.assert_allclose(among["utility"][:2], alone["utility"], rtol=1e-12)
+
+
+def test_where_the_end_counts_for_more_a_budget_is_spent_in_another_order(phased: Table, prior: Fit) -> None:
+    # the same text in the mean: late domain means less domain loss and more forgetting
+    flat = ratios(SIZE, TOKENS, [0.24])
+    late = with_phases(ratios(SIZE, TOKENS, [0.05]), phased, [0.8], [0.2533]).iloc[1:]
+    assert late["ratio"].iloc[0] == pytest.approx(0.24, abs=1e-3)
+    one, other = (plan(prior, "code", a, WeightedLoss(1, 1)).action for a in (flat, late))
+    assert other["domain"] < one["domain"]
+    assert other["general"] > one["general"]
+
+
+def test_a_plan_tells_its_phase_and_compares_with_its_like(phased: Table, prior: Fit) -> None:
+    actions = with_phases(ratios(SIZE, TOKENS), phased, [0.4, 0.85], [0.05, 0.2])
+    chosen = plan(prior, "code", actions, ForgettingBudget(10.0), confidence=0.5)
+    assert {"phase_part", "phase_ratio", "trunk_ratio"} <= set(chosen.summary()["action"])
+    low, high = chosen.tied_ratios
+    assert low <= chosen.action["ratio"] <= high
+
+
+@pytest.mark.parametrize(
+    ("late", "parts", "match"),
+    [
+        ([1.2], [0.2], r"shares within \[0, 1\] in the last phase, got 1.2"),
+        ([0.4], [0.0, 1.0], r"parts of the run between 0 and 1, got 0.0; .*got 1.0"),
+        ([], [0.2], "at least one share and one part"),
+        ([1.0], [0.2], "shares from 0.0.* to 0.85.*: no row tells what 1 would do"),
+        ([0.4], [0.8], "parts from 0.0469 to 0.5: no row tells what 0.8 would do"),
+    ],
+)
+def test_what_no_row_tells(phased: Table, late: list[float], parts: list[float], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        with_phases(ratios(SIZE, TOKENS), phased, late, parts)
+
+
+def test_tables_without_phases(phased: Table) -> None:
+    with pytest.raises(ValueError, match="needs phase_start and phase_ratio"):
+        with_phases(ratios(SIZE, TOKENS), replace(phased, phase_start=None), [0.4], [0.2])
+    assert phased.phase_start is not None
+    with pytest.raises(ValueError, match="no run of the table changes its mixture"):
+        with_phases(ratios(SIZE, TOKENS), phased.select(phased.phase_start == 0), [0.4], [0.2])
