@@ -12,6 +12,7 @@ from bayescpt.cli.answers import check_domain, load
 from bayescpt.cli.check import short
 from bayescpt.cli.files import check_output
 from bayescpt.cli.options import Accept, Debug, FitFile, Json, bounded
+from bayescpt.cli.plan_space import needs
 from bayescpt.cli.predict import also
 from bayescpt.cli.session import Gather, session
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RATIOS = 65
+PAID = {"flops": "FLOPs", "gpu-hours": "GPU-hours"}
+"""Names of units on the command line (design/cost.py)."""
 
 
 def next_(
@@ -26,7 +29,9 @@ def next_(
     space: Annotated[
         str, typer.Option(metavar="SPACE.yaml", help="What may be run, for which decision, and the trainer's study.")
     ],
-    budget: Annotated[float, typer.Option(metavar="FLOPS", help="FLOPs for all proposed runs together.")],
+    budget: Annotated[
+        float, typer.Option(metavar="FLOPS", help="FLOPs for all proposed runs together; hours with --cost gpu-hours.")
+    ],
     pending: Annotated[
         str | None, typer.Option(metavar="RUNS.yaml", help="Runs that are under way: what they will teach is counted.")
     ] = None,
@@ -41,6 +46,10 @@ def next_(
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="RUNS.yaml", help="Write the runs here, for the trainer.")
     ] = None,
+    cost: Annotated[
+        str,
+        typer.Option(metavar="UNIT", help="What runs are paid in: flops, or gpu-hours as past runs took them."),
+    ] = "flops",
     accept: Accept = None,
     json: Json = False,
     debug: Debug = False,
@@ -57,6 +66,8 @@ def next_(
         from bayescpt.design import ACQUISITIONS
         from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
 
+        if cost not in PAID:
+            gather.fault(f"--cost: expected {' or '.join(PAID)}, got '{cost}'")
         kinds = {kind.name: kind for kind in ACQUISITIONS}
         if by not in kinds:
             gather.fault(f"--by: expected one of {', '.join(kinds)}, got '{by}'")
@@ -72,7 +83,7 @@ def next_(
                 gather(check_domain, space, name, found)
         gather.done()
         from bayescpt.ask.horizon import horizon, warnings
-        from bayescpt.decide import ratios
+        from bayescpt.decide import ratios, with_phases
         from bayescpt.decide.space import grid_of_ratios
         from bayescpt.design import candidates, cost_of, decision_values, next_runs
         from bayescpt.design.select import DRAWS
@@ -80,9 +91,13 @@ def next_(
         asked, thin = file.question, found.thinned(DRAWS)
         for line in warnings([horizon(found.table, asked.domain, asked.size, asked.tokens)]):
             say.warn(line)
-        cost = cost_of(found.table)
-        offered = candidates(file.space, found.table, cost)
+        if file.space.branches is not None or asked.phase_ratios:
+            needs(found, "phase_part", f"{space}: branches and phases", "phased")
+        paid = cost_of(found.table, PAID[cost])
+        offered = candidates(file.space, found.table, paid)
         actions = ratios(asked.size, asked.tokens, list(grid_of_ratios(RATIOS)))
+        if asked.phase_ratios:
+            actions = with_phases(actions, found.table, asked.phase_ratios, asked.phase_parts)
         values = decision_values(thin, asked.domain, actions, asked.objective, asked.confidence)
         ratio = actions["ratio"].to_numpy(float)
         chosen = next_runs(
@@ -98,7 +113,8 @@ def next_(
         )
         told = chosen.summary() | {
             "candidates": len(offered),
-            "costs": cost.says(),
+            "costs": paid.says(),
+            "cost_unit": paid.unit,
             "objective": asked.objective.says(),
         }
         if path is not None:
@@ -114,14 +130,22 @@ def next_(
         say.result(told | also(found), lambda console: draw(told, console))
 
 
+def ratio_of(run: dict[str, Any]) -> str:
+    """The ratio of a run; of a branch that of the run it leaves, where, and for which share."""
+    if not run["phase_part"]:
+        return f"{run['ratio']:.3f}"
+    return f"{run['trunk_ratio']:.3f}, left after {short(run['start'])} tokens for {run['phase_ratio']:.3f}"
+
+
 def draw(told: dict[str, Any], console: Console) -> None:
     """The verdict first, then the runs, for a person."""
     lines = [
         f"{'Stop' if told['verdict'] == 'stop' else 'Run'}: {told['reason']}.",
         f"  wanted: {told['objective']}; expected regret as of now, broken budgets counted: {told['regret']:.4f} nats",
         *(
-            f"  {run['domain']} at ratio {run['ratio']:.3f}, {short(run['size'])} parameters, {short(run['tokens'])} "
-            f"tokens, seed {run['seed']}: {run['cost']:.3g} FLOPs, lowers the regret by {run['regret_fall']:.4f}"
+            f"  {run['domain']} at ratio {ratio_of(run)}, {short(run['size'])} parameters, {short(run['tokens'])} "
+            f"tokens, seed {run['seed']}: {run['cost']:.3g} {told['cost_unit']}, lowers the regret by "
+            f"{run['regret_fall']:.4f}"
             for run in told["runs"]
         ),
         f"  {told['candidates']} candidates; costs {told['costs']}",

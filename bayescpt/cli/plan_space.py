@@ -93,19 +93,19 @@ def actions_of(found: Fit | Mixture, domain: str, asked: Asked) -> pd.DataFrame:
         else:
             actions = ratios(asked.size, asked.tokens)
             if asked.domain_tokens is not None:
-                _needs(found, "domain_tokens", "--tokens beside --domain-tokens", "repeated")
+                needs(found, "domain_tokens", "--tokens beside --domain-tokens", "repeated")
                 actions = actions.assign(domain_tokens=asked.domain_tokens)
     if asked.lr is not None:
-        _needs(found, "lr_sum", "--lr", "trajectory")
+        needs(found, "lr_sum", "--lr", "trajectory")
         actions = with_rates(actions, found.table, asked.lr, asked.anneal or (0.0,))
     if asked.phase_ratio is not None:
         assert asked.phase_part is not None  # as checked
-        _needs(found, "phase_part", "--phase-ratios", "phased")
+        needs(found, "phase_part", "--phase-ratios", "phased")
         actions = with_phases(actions, found.table, asked.phase_ratio, asked.phase_part)
     return actions
 
 
-def _needs(found: Fit | Mixture, statement: str, option: str, law: str) -> None:
+def needs(found: Fit | Mixture, statement: str, option: str, law: str) -> None:
     """Raise ValueError unless every law of the fit looks at what is chosen."""
     from bayescpt.fit import Mixture
     from bayescpt.model.covariates import statements_of

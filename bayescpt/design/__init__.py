@@ -7,6 +7,7 @@ from bayescpt.design.acquisition import (
     RegretReduction,
     VarianceReduction,
 )
+from bayescpt.design.branches import Branches
 from bayescpt.design.candidates import Space, candidates
 from bayescpt.design.cost import Cost, cost_of
 from bayescpt.design.decision import deciding_ratio, decision_values
@@ -15,6 +16,7 @@ from bayescpt.design.select import NextRuns, next_runs
 __all__ = [
     "ACQUISITIONS",
     "Acquisition",
+    "Branches",
     "Cost",
     "InformationGain",
     "NextRuns",

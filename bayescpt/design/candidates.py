@@ -11,13 +11,12 @@ import pandas as pd
 
 from bayescpt.data.names import fault_of_name
 from bayescpt.data.table import Table
+from bayescpt.design.branches import GRID, SAME, SAME_RATIO, Branches, branch_grid, phases_of_runs
 from bayescpt.design.cost import Cost, cost_of
 
-COLUMNS = ("domain", "size", "ratio", "tokens", "seed", "start", "cost")
+COLUMNS = (*GRID, "cost")
 MOST = 1e18
 """Parameters and tokens that nobody will ask for."""
-SAME, SAME_RATIO = 1e-3, 0.01
-"""Relative difference of sizes and lengths, and difference of ratios, up to which two are one: realised ones differ."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Space:
         seeds: of runs; a setting that has been run with a seed of these is not offered with it again.
         continue_runs: whether a run of the table at a candidate's domain, size and ratio may be continued, which costs
             its further tokens only.
+        branches: last phases that runs of the table may be given, under a law that knows phases.
 
     Raises ValueError naming everything that is wrong.
 
@@ -48,6 +48,7 @@ class Space:
     tokens: Sequence[float]
     seeds: Sequence[int] = field(default=(0,))
     continue_runs: bool = False
+    branches: Branches | None = None
 
     def __post_init__(self) -> None:
         faults = [f"{name}: expected at least one" for name in self._axes if not len(getattr(self, name))]
@@ -87,10 +88,12 @@ def _is_seed(value: object) -> bool:
 
 
 def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataFrame:
-    """Every run of ``space`` that the table does not have, one row each, with its cost in FLOPs.
+    """Every run of ``space`` that the table does not have, one row each, with its cost.
 
-    ``start`` is the number of tokens that a run of the table has already, where it is continued; else 0. A setting that
-    was run as long or longer is left out; where the table knows seeds, with its seed.
+    ``start`` is the number of tokens that a run of the table has already, where it is continued or left for a branch;
+    else 0. ``trunk_ratio``, ``phase_part`` and ``phase_ratio`` are those of a branch, see design/branches.py; its
+    ``ratio`` and ``tokens`` are those of the whole run. A setting that was run as long or longer is left out; where the
+    table knows seeds, with its seed.
 
     Raises ValueError where nothing is left.
 
@@ -106,35 +109,41 @@ def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataF
     axes = (space.domains, space.sizes, space.ratios, space.tokens, space.seeds)
     grid = pd.MultiIndex.from_product(axes, names=COLUMNS[:5]).to_frame(index=False)
     grid = grid.astype({"size": float, "ratio": float, "tokens": float})
+    grid = grid.assign(start=0.0, trunk_ratio=grid["ratio"], phase_part=0.0, phase_ratio=0.0)
     reached = reached_by(grid, table)
-    left = grid[reached < grid["tokens"] * (1 - SAME)].copy()
+    if space.continue_runs:
+        grid["start"] = reached
+    grid["paid"] = grid["tokens"] - grid["start"]
+    if space.branches is not None:
+        more = branch_grid(space.branches, table, space.domains, space.sizes, space.seeds)
+        grid = pd.concat([grid, more], ignore_index=True) if len(more) else grid
+        reached = np.concatenate([reached, reached_by(more, table)])
+    left = grid[reached < grid["tokens"] * (1 - SAME)]
     if left.empty:
         raise ValueError(
             "the space has no run that the table does not have already: add sizes, ratios, tokens or seeds"
         )
-    left["start"] = reached[left.index] if space.continue_runs else 0.0
-    size, tokens = left["size"].to_numpy(), (left["tokens"] - left["start"]).to_numpy()
-    return left.assign(cost=cost.flops(size, tokens))[list(COLUMNS)].reset_index(drop=True)
-
-
-def _runs(table: Table) -> pd.DataFrame:
-    """Runs of the table: where they stand and how long they are."""
-    columns = {"run": table.run, "size": table.size, "ratio": table.ratio, "tokens": table.tokens}
-    frame = pd.DataFrame(columns | {"domain": np.array(table.domains)[table.domain]})
-    frame["seed"] = -1 if table.seed is None else table.seed
-    return frame.loc[frame.groupby("run")["tokens"].idxmax()]
+    size, paid = left["size"].to_numpy(), left["paid"].to_numpy()
+    return left.assign(cost=cost.of(size, paid))[list(COLUMNS)].reset_index(drop=True)
 
 
 def alike(runs: pd.DataFrame, other: Any) -> np.ndarray:
-    """Which runs have the domain, size and ratio of another one, whatever their seeds and lengths."""
+    """Which runs have the domain, size and ratio of another one, whatever their seeds and lengths.
+
+    Branches are alike that leave the same trunk at the same point for the same share.
+    """
     size = np.isclose(runs["size"].to_numpy(float), other.size, rtol=SAME)
-    ratio = np.abs(runs["ratio"].to_numpy(float) - other.ratio) < SAME_RATIO
-    return (runs["domain"] == other.domain).to_numpy() & size & ratio
+    ratio = np.abs(runs["trunk_ratio"].to_numpy(float) - other.trunk_ratio) < SAME_RATIO
+    late = np.abs(runs["phase_ratio"].to_numpy(float) - other.phase_ratio) < SAME_RATIO
+    part = runs["phase_part"].to_numpy(float)
+    left = np.where(part > 0, (1 - part) * runs["tokens"].to_numpy(float), 0.0)
+    point = np.isclose(left, (1 - other.phase_part) * other.tokens if other.phase_part > 0 else 0.0, rtol=SAME)
+    return (runs["domain"] == other.domain).to_numpy() & size & ratio & late & point
 
 
 def reached_by(grid: pd.DataFrame, table: Table) -> np.ndarray:
     """Tokens of the longest run of the table at every setting (domain, size, ratio, seed); 0 where there is none."""
-    runs, seeded = _runs(table), table.seed is not None
+    runs, seeded = phases_of_runs(table), table.seed is not None
     found = np.zeros(len(grid))
     for run in runs.itertuples():
         here = alike(grid, run)

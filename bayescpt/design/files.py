@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from bayescpt.data.files import atomic_path
 from bayescpt.data.names import fault_of_name
 from bayescpt.data.yaml_file import read_yaml
 from bayescpt.decide.objective import ForgettingBudget, Objective, WeightedLoss
+from bayescpt.design.branches import CONSTANT, GRID, Branches, branch_entry, entry_of, read_branch, trunk_entries
 from bayescpt.design.candidates import MOST, Space, is_number
 
-KEYS = ("decision", "domains", "sizes", "ratios", "tokens", "seeds", "continue_runs", "study")
-DECISION = ("domain", "size", "tokens", "max_forgetting", "weights", "confidence")
+KEYS = ("decision", "domains", "sizes", "ratios", "tokens", "seeds", "continue_runs", "branches", "study")
+DECISION = ("domain", "size", "tokens", "max_forgetting", "weights", "confidence", "phase_ratios", "phase_parts")
+BRANCHES = ("at", "tokens", "ratios", "kept", "settings")
 REPLACED = ("runs", "grid", "branches")
 """Parts of a study that the runs proposed take the place of."""
 
@@ -30,6 +32,7 @@ class Question:
         domain, size, tokens: of the final run.
         objective: what is wanted of it.
         confidence: with which its constraint is to hold.
+        phase_ratios, phase_parts: shares and parts of a last phase that it may have, see decide/phases.py.
     """
 
     domain: str
@@ -37,6 +40,8 @@ class Question:
     tokens: float
     objective: Objective
     confidence: float = 0.9
+    phase_ratios: Sequence[float] = ()
+    phase_parts: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class SpaceFile:
         study: content of the study that runs are added to, without its own; None where none is named. Paths in it are
             relative to the folder that its file is in, and so should be the file that it is written to.
         study_path: its file.
+        trunks: runs that the study has of its own, to branch from.
     """
 
     space: Space
@@ -57,6 +63,7 @@ class SpaceFile:
     names: Mapping[float, Any]
     study: dict[str, Any] | None = field(default=None, repr=False)
     study_path: Path | None = None
+    trunks: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
 
 def read_space(path: Path) -> SpaceFile:
@@ -78,17 +85,22 @@ def read_space(path: Path) -> SpaceFile:
         faults.append(
             "continue_runs: the trainer starts every run of its file at the base; leave out the study, or this"
         )
+    branches = _branches(top["branches"], faults) if "branches" in top else None
+    if "branches" in top and "study" not in top:
+        faults.append("branches: name the study whose runs they leave, so that the trainer finds them")
     space = None
     if not missing:
         numbers = {name: [_number(value) for value in axes[name]] for name in ("ratios", "tokens")}
         try:
-            space = Space(axes["domains"], list(names), **numbers, seeds=seeds, continue_runs=go_on is True)
+            own = axes["domains"], list(names), numbers["ratios"], numbers["tokens"]
+            space = Space(*own, seeds=seeds, continue_runs=go_on is True, branches=branches)
         except ValueError as error:
             faults.append(str(error))
-    study = None
+    study: dict[str, Any] | None = None
+    trunks: tuple[dict[str, Any], ...] = ()
     if "study" in top:
         try:
-            study = _study(path.parent / str(top["study"]))
+            study, trunks = _study(path.parent / str(top["study"]))
             faults += _unknown(study, names, axes["domains"])
         except ValueError as error:
             faults.append(f"study: {error}")
@@ -96,7 +108,8 @@ def read_space(path: Path) -> SpaceFile:
         raise ValueError(f"{path}: " + "; ".join(faults))
     assert space is not None
     assert question is not None
-    return SpaceFile(space, question, names, study, path.parent / str(top["study"]) if study is not None else None)
+    study_path = path.parent / str(top["study"]) if study is not None else None
+    return SpaceFile(space, question, names, study, study_path, trunks)
 
 
 def _mapping(where: str, value: Any, known: tuple[str, ...], faults: list[str]) -> dict[str, Any]:
@@ -164,9 +177,15 @@ def _question(value: Any, faults: list[str]) -> Question | None:
             objective = ForgettingBudget(*_budget(entry["max_forgetting"]))
     except (TypeError, ValueError) as error:
         faults.append(f"decision: {error}")
+    phases = {n: _list(f"decision.{n}", entry.get(n, []), faults) for n in ("phase_ratios", "phase_parts")}
+    if (len(phases["phase_ratios"]) == 0) != (len(phases["phase_parts"]) == 0):
+        faults.append("decision: phase_ratios and phase_parts go together")
+    for name, values in phases.items():
+        if not all(is_number(one) and 0 <= one <= 1 for one in values):
+            faults.append(f"decision.{name}: expected numbers within [0, 1], got {values!r}")
     if len(faults) > before or objective is None:
         return None
-    return Question(str(entry["domain"]), size, tokens, objective, confidence)
+    return Question(str(entry["domain"]), size, tokens, objective, confidence, **phases)
 
 
 def _unknown(study: dict[str, Any], names: Mapping[float, Any], domains: list[Any]) -> list[str]:
@@ -203,11 +222,30 @@ def _weights(value: Any) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _study(path: Path) -> dict[str, Any]:
+def _study(path: Path) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    """A study without its runs, and those."""
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a study of the trainer, keys and values, got {type(content).__name__}")
-    return {str(key): value for key, value in content.items() if key not in REPLACED}
+    rest = {str(key): value for key, value in content.items() if key not in REPLACED}
+    return rest, tuple(trunk_entries(content))
+
+
+def _branches(value: Any, faults: list[str]) -> Branches | None:
+    entry = _mapping("branches", value, BRANCHES, faults)
+    settings = entry.get("settings", CONSTANT)
+    if not isinstance(settings, dict):
+        faults.append(f"branches.settings: expected keys and values of the trainer, got {settings!r}")
+        settings = CONSTANT
+    given = {n: [_number(v) for v in _list(f"branches.{n}", entry.get(n, []), faults)] for n in BRANCHES[:3]}
+    kept = entry.get("kept", False)
+    if not isinstance(kept, bool):
+        faults.append(f"branches.kept: expected true or false, got {kept!r}")
+    try:
+        return Branches(**given, kept=kept is True, settings={**CONSTANT, **settings})
+    except ValueError as error:
+        faults.append(str(error))
+        return None
 
 
 def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
@@ -219,12 +257,15 @@ def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
     Raises ValueError where the file has no such runs, or one of another base.
     """
     content = read_yaml(path)
-    runs = content.get("runs") if isinstance(content, dict) else None
-    if not isinstance(runs, list):
-        raise ValueError(f"{path}: expected runs, as `bayescpt next` writes them")
+    top = _known(content)
+    runs, branches = top.get("runs", [] if "branches" in top else None), top.get("branches", [])
+    if not (isinstance(runs, list) and isinstance(branches, list)):
+        raise ValueError(f"{path}: expected runs and branches, as `bayescpt next` writes them")
     sizes = {name: size for size, name in names.items() if name is not None} | {size: size for size in names}
     rows, faults = [], []
+    usual = {name: value for name, value in _known(top.get("run")).items() if name == "tokens"}
     for i, run in enumerate(runs):
+        run = usual | run if isinstance(run, dict) else run
         wanted = ("size", "domain", "ratio", "tokens")
         if not isinstance(run, dict) or any(name not in run for name in wanted):
             faults.append(f"runs[{i}]: expected {', '.join(wanted)}")
@@ -237,24 +278,51 @@ def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
                 Space([row["domain"]], [row["size"]], [row["ratio"]], [row["tokens"]], [row["seed"]])
             except ValueError as error:
                 faults.append(f"runs[{i}]: {error}")
-            rows.append(row)
+            rows.append(row | {"trunk_ratio": row["ratio"], "phase_part": 0.0, "phase_ratio": 0.0})
+    for i, branch in enumerate(branches):
+        try:
+            rows.append(read_branch(branch, sizes))
+        except ValueError as error:
+            faults.append(f"branches[{i}]: {error}")
     if faults:
         raise ValueError(f"{path}: " + "; ".join(faults))
-    return pd.DataFrame(rows, columns=["domain", "size", "ratio", "tokens", "seed"])
+    return pd.DataFrame(rows, columns=[name for name in GRID if name != "start"])
+
+
+def _known(value: Any) -> dict[str, Any]:
+    """A mapping of a file, where it is one."""
+    return value if isinstance(value, dict) else {}
 
 
 def runs_file(chosen: pd.DataFrame, file: SpaceFile) -> dict[str, Any]:
     """The content of a RUNS.yaml: the study of the space with the chosen runs in place of its own.
 
-    A run that is continued has the tokens that it starts from as ``start``.
+    A run that is continued has the tokens that it starts from as ``start``. A branch stands beside the run that it
+    leaves, as the study has it, which the trainer knows as finished.
+
+    Raises ValueError where the study has no such run.
     """
-    runs = []
+    runs, branches, faults = [], [], []
     for row in chosen.to_dict("records"):
         name = file.names[row["size"]]
+        if row.get("phase_part"):
+            assert file.space.branches is not None
+            trunk = entry_of(row, row["size"] if name is None else name, file.trunks)
+            if trunk is None:
+                faults.append(
+                    f"branches: the study has no run of size {name or row['size']}, domain {row['domain']!r}, ratio "
+                    f"{row['trunk_ratio']:.3g} and seed {row['seed']} to branch from; name the study that trained it"
+                )
+                continue
+            runs += [trunk] if trunk not in runs else []
+            branches.append(branch_entry(row, trunk, file.space.branches.settings))
+            continue
         run = {"size": int(row["size"]) if name is None else name, "domain": row["domain"], "ratio": row["ratio"]}
         further = {"start": int(row["start"])} if row["start"] else {}
         runs.append(run | {"tokens": int(row["tokens"]), "seed": int(row["seed"])} | further)
-    return (file.study or {}) | {"runs": runs}
+    if faults:
+        raise ValueError("; ".join(faults))
+    return (file.study or {}) | {"runs": runs} | ({"branches": branches} if branches else {})
 
 
 def write_runs(path: Path, content: Mapping[str, Any]) -> None:

@@ -14,15 +14,19 @@ from jaxtyping import Float, Int
 
 from bayescpt.ask.losses import Losses
 from bayescpt.design.acquisition import Seen
+from bayescpt.design.branches import completed
 from bayescpt.fit import Fit, Mixture
 from bayescpt.schema import TARGETS
+
+PHASE = ("phase_part", "phase_ratio")
+"""What is stated of a branch."""
 
 
 def measured(fit: Fit | Mixture, candidates: pd.DataFrame, draws: Int[np.ndarray, " picked"] | None = None) -> Seen:
     """Possible measurements (candidate, target, draw) of the general and the domain loss at the end of every run.
 
     Args:
-        candidates: columns domain, size, ratio, tokens, seed (design/candidates.py).
+        candidates: columns domain, size, ratio, tokens, seed, phase_part, phase_ratio (design/candidates.py).
         draws: positions of the draws that are looked at; all without.
 
     Noise is that of a new run, its deviation and what wanders along it: normal with their standard deviation, of which
@@ -50,9 +54,11 @@ def _members(
 
 def _of_member(fit: Fit, candidates: pd.DataFrame, draws: Int[np.ndarray, " own"], brief: bool) -> Seen:
     found = np.empty((len(candidates), len(TARGETS), len(draws)))
-    places = candidates.reset_index(drop=True)
-    for (domain, size, tokens), group in places.groupby(["domain", "size", "tokens"], sort=False):
-        losses = Losses(fit, str(domain), float(size), float(tokens)).picking(draws)
+    places = completed(candidates).reset_index(drop=True)
+    names = ["domain", "size", "tokens", *PHASE]
+    for (domain, size, tokens, *phase), group in places.groupby(names, sort=False):
+        stated = dict(zip(PHASE, phase, strict=True)) if phase[0] > 0 else {}
+        losses = Losses(fit, str(domain), float(size), float(tokens), None, stated).picking(draws)
         where = group.index.to_numpy()
         # a power of two of ratios, so that few shapes are compiled
         padded = np.pad(np.arange(len(where)), (0, 2 ** (len(where) - 1).bit_length() - len(where)), "edge")
@@ -79,7 +85,8 @@ def _scores(
     A ``brief`` look at thousands of runs does without: their noise is like it.
     """
     first = runs.iloc[0]
-    setting = str(first["domain"]), repr(float(first["size"])), repr(float(first["tokens"]))
+    setting = [str(first["domain"]), repr(float(first["size"])), repr(float(first["tokens"]))]
+    setting += [repr(float(first[name])) for name in PHASE if first["phase_part"] > 0]
     if brief:
         return fit.rng("looked at", *setting).standard_normal((len(runs), len(TARGETS), len(draws)))
     each = zip(runs["ratio"], runs["seed"], strict=True)

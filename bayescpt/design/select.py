@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from bayescpt.data.table import Table
 from bayescpt.design.acquisition import MOST_NUMBERS, Acquisition, Quantities, RegretReduction, Seen, given
-from bayescpt.design.candidates import SAME, alike, reached_by
+from bayescpt.design.branches import GRID, SAME, completed
+from bayescpt.design.candidates import alike, reached_by
 from bayescpt.design.observe import measured
 from bayescpt.fit import Fit, Mixture
 
@@ -84,7 +85,7 @@ def next_runs(
     Args:
         candidates: what may be run and its cost (design/candidates.py).
         values: of every action by draw of ``fit`` (design/decision.py): what the runs are to serve.
-        budget: FLOPs for all of them together.
+        budget: for all of them together, in the unit of their costs.
         acquisition: made from the values; see ``ACQUISITIONS``.
         power: of the cost in the score.
         pending: runs that are under way, in the columns of candidates.
@@ -104,7 +105,7 @@ def next_runs(
         ('run', 1)
     """
     if not (np.isfinite(budget) and budget > 0):
-        raise ValueError(f"expected a positive number of FLOPs as budget, got {budget}")
+        raise ValueError(f"expected a positive number as budget, got {budget}")
     if not (count >= 1 and np.isfinite(power) and power >= 0 and least_gain >= 0):
         raise ValueError(
             f"expected at least one run, a power of the cost and a least gain of at least 0; got {count}, {power:g}, "
@@ -112,13 +113,13 @@ def next_runs(
         )
     if candidates["cost"].min() > budget:
         raise ValueError(
-            f"the budget of {budget:.3g} FLOPs pays for no candidate: the cheapest costs "
+            f"the budget of {budget:.3g} pays for no candidate: the cheapest costs "
             f"{candidates['cost'].min():.3g}; raise it, or add smaller or shorter runs to the space"
         )
     if count > MOST_RUNS:
         raise ValueError(f"expected at most {MOST_RUNS} runs at a time, got {count}: train some, fit again, and go on")
     wanted, regret = acquisition(values), RegretReduction(values)
-    under_way = _left(pending, fit.table)
+    candidates, under_way = completed(candidates), _left(pending, fit.table)
     offered = candidates[~_same(candidates, under_way)].reset_index(drop=True)
     if offered.empty:
         raise ValueError("every run of the space is under way already: add sizes, ratios or seeds")
@@ -239,6 +240,7 @@ def _same(runs: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
 def _left(pending: pd.DataFrame | None, table: Table) -> pd.DataFrame:
     """Pending runs that the table does not have yet."""
     if pending is None or pending.empty:
-        return pd.DataFrame(columns=["domain", "size", "ratio", "tokens", "seed"])
+        return pd.DataFrame(columns=[name for name in GRID if name != "start"])
+    pending = completed(pending)
     reached = reached_by(pending.reset_index(drop=True), table)
     return pending[reached < pending["tokens"].to_numpy(float) * (1 - SAME)].reset_index(drop=True)

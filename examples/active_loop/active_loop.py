@@ -79,6 +79,8 @@ class Loop:
         self.file: SpaceFile = read_space(asked.space)
         if self.file.study_path is None:
             raise ValueError(f"{asked.space}: names no study; the trainer needs one to train the runs")
+        if self.file.space.branches is not None:
+            raise ValueError(f"{asked.space}: this loop trains whole runs; leave out branches")
         content = read_yaml(self.file.study_path)
         if not content.get("runs"):
             raise ValueError(f"{self.file.study_path}: expected runs to start from, at least one")

@@ -76,3 +76,51 @@ def test_nonsense_is_named(path: Path, space: Path, answer: Callable[..., Any]) 
     space.write_text(yaml.safe_dump(SPACE | {"ratios": [2]}))
     told = answer("next", path, "--space", space, "--budget", 1e12, "--pending", "none.yaml", status=2)["message"]
     assert "ratios: expected shares" in told
+
+
+def test_hours_and_branches(run: Callable[..., Any], answer: Callable[..., Any], tmp_path: Path) -> None:
+    study = Path(__file__).parents[2] / "examples"
+    table = Table.read(study / "data" / "study-phases.parquet")
+    fit = tmp_path / "phased.nc"
+    prior_fit(table, "phased", seed=2, draws=60).save(fit)
+    decision = {"domain": "code", "size": 922720, "tokens": 131072, "weights": [1, 1]}
+    content = {
+        "decision": decision | {"phase_ratios": [0.4, 0.85], "phase_parts": [0.2]},
+        "domains": ["code"],
+        "sizes": {96: 221664, 160: 922720},
+        "ratios": [0.15],
+        "tokens": [131072],
+        "branches": {"at": [65536, 104448], "tokens": [26624], "ratios": [0.4]},
+        "study": "study.yaml",
+    }
+    (tmp_path / "study.yaml").write_text((study / "study" / "phases.yaml").read_text())
+    space = tmp_path / "space.yaml"
+    space.write_text(yaml.safe_dump(content))
+    asked = ("next", fit, "--space", space, "--least-gain", 0, "--cost", "gpu-hours", "--budget")
+    told = answer(*asked, 100, "-o", tmp_path / "runs.yaml")
+    assert told["cost_unit"] == "GPU-hours"
+    assert 0 < told["cost"] < 0.1
+    assert told["runs"][0]["trunk_ratio"] == pytest.approx(0.15, abs=0.01)
+    written = yaml.safe_load((tmp_path / "runs.yaml").read_text())
+    assert written["branches"][0]["from"]["ratios"] == [0.15]
+    assert "left after" in run(*asked, 100).stdout
+    assert "pays for no candidate" in answer(*asked, 1e-9, status=2)["message"]
+    told = answer(*asked[:-2], "euros", "--budget", 1, status=2)["message"]
+    assert "--cost: expected flops or gpu-hours, got 'euros'" in told
+    flat = tmp_path / "memory.nc"
+    prior_fit(table, "memory", draws=20).save(flat)
+    told = answer("next", flat, "--space", space, "--budget", 1e15, status=2)["message"]
+    assert "branches and phases: the law memory does not look at that; fit with --law phased" in told
+    for change, message in (
+        ({"branches": {"at": [1], "tokens": [], "ratios": [2], "kept": "yes", "lr": 1}}, "branches: unknown key 'lr'"),
+        (
+            {"branches": {"at": [1], "tokens": [], "ratios": [2], "kept": "yes"}},
+            "branches.kept: expected true or false",
+        ),
+        ({"decision": decision | {"phase_ratios": [0.4]}}, "phase_ratios and phase_parts go together"),
+    ):
+        space.write_text(yaml.safe_dump(content | change))
+        assert message in answer("next", fit, "--space", space, "--budget", 1e15, status=2)["message"]
+    del content["study"]
+    space.write_text(yaml.safe_dump(content))
+    assert "branches: name the study" in answer("next", fit, "--space", space, "--budget", 1, status=2)["message"]

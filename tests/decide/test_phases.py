@@ -13,7 +13,7 @@ from bayescpt.decide import WeightedLoss, plan, ratios, with_phases
 from bayescpt.decide.phases import phases_of
 from bayescpt.fit import Fit, prior_fit
 
-SIZE, TOKENS = 886_240.0, 131_072.0
+SIZE, TOKENS = 922_720.0, 131_072.0
 
 
 @pytest.fixture(scope="module")

@@ -76,11 +76,22 @@ def test_costs_are_those_of_the_rows(table: Table) -> None:
     spent = 6 * table.size**0.9 * 1e8**0.1 * table.tokens
     found = cost_of(replace(table, flops=spent))
     assert found.runs == len(table.runs)
-    np.testing.assert_allclose(found.flops(np.array([2e7]), np.array([1e10])), 6 * (2e7) ** 0.9 * 1e8**0.1 * 1e10)
+    np.testing.assert_allclose(found.of(np.array([2e7]), np.array([1e10])), 6 * (2e7) ** 0.9 * 1e8**0.1 * 1e10)
     # a large model never costs less than its parameters and tokens
-    np.testing.assert_allclose(found.flops(np.array([1e10]), np.array([1e10])), 6e20)
+    np.testing.assert_allclose(found.of(np.array([1e10]), np.array([1e10])), 6e20)
     one = table.select(table.size == 1e7)
     same = cost_of(replace(one, flops=7 * one.size * one.tokens))
-    np.testing.assert_allclose(same.flops(np.array([1e9]), np.array([1e10])), 7e19)
+    np.testing.assert_allclose(same.of(np.array([1e9]), np.array([1e10])), 7e19)
     assert "runs" in same.says()
     assert "no row says" in Cost().says()
+
+
+def test_device_hours_are_those_of_the_rows(table: Table) -> None:
+    with pytest.raises(ValueError, match="needs the column gpu_hours"):
+        cost_of(table, "GPU-hours")
+    with pytest.raises(ValueError, match="expected costs in FLOPs or GPU-hours, got 'euros'"):
+        cost_of(table, "euros")
+    took = 1e-15 * table.size**0.8 * table.tokens
+    found = cost_of(replace(table, gpu_hours=took), "GPU-hours")
+    np.testing.assert_allclose(found.of(np.array([3e7]), np.array([2e9])), 1e-15 * 3e7**0.8 * 2e9)
+    assert found.says() == f"by the GPU-hours of {len(table.runs)} runs"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from bayescpt.decide import ForgettingBudget, WeightedLoss
+from bayescpt.design.branches import completed
 from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
 from trainer.study import read_study
 
@@ -59,7 +60,7 @@ def test_the_trainer_reads_what_is_proposed(space: Path) -> None:
     (run,) = read_study(out).runs
     assert (run.base.key, run.domain, run.ratio, run.training.tokens, run.seed) == (32, "code", 0.2, 1280, 3)
     again = read_pending(out, file.names)
-    pd.testing.assert_frame_equal(again, CHOSEN.drop(columns="start"), check_dtype=False)
+    pd.testing.assert_frame_equal(again, completed(CHOSEN.drop(columns="start")), check_dtype=False)
 
 
 def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:

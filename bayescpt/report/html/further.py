@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.colors import to_hex
 
-from bayescpt.decide import ratios
+from bayescpt.decide import ratios, with_phases
 from bayescpt.decide.space import grid_of_ratios
 from bayescpt.design import Cost, NextRuns, candidates, cost_of, decision_values, next_runs
 from bayescpt.design.files import Question, SpaceFile
@@ -52,6 +52,8 @@ def further_of(fit: Fit | Mixture, file: SpaceFile, budget: float) -> Further:
     cost = cost_of(fit.table)
     offered = candidates(file.space, fit.table, cost)
     actions = ratios(asked.size, asked.tokens, list(grid_of_ratios(RATIOS)))
+    if asked.phase_ratios:
+        actions = with_phases(actions, fit.table, asked.phase_ratios, asked.phase_parts)
     values = decision_values(thin, asked.domain, actions, asked.objective, asked.confidence)
     return Further(asked, budget, next_runs(thin, offered, values, budget, count=RUNS), cost)
 

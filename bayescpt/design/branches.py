@@ -1,0 +1,195 @@
+"""Candidates that leave a run of the table on the way: branches that go on at another share for a last phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayescpt.data.table import Table
+
+MOST = 1e18
+"""Tokens that nobody will ask for."""
+SAME, SAME_RATIO = 1e-3, 0.01
+"""Relative difference of sizes and lengths, and difference of ratios, up to which two are one: realised ones differ."""
+CONSTANT = {"schedule": {"kind": "constant"}}
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Last phases that runs of the table may be given.
+
+    Args:
+        at: tokens of a run, its trunk, after which it is left.
+        tokens: of the branch.
+        ratios: shares of the domain in it.
+        kept: whether the states of trunks at these points are kept. Where they are not a trunk is trained up to there
+            once more, and a branch costs that too.
+        settings: of the trainer for every branch, its schedule among them; a constant rate without.
+
+    Raises ValueError naming everything that is wrong.
+    """
+
+    at: Sequence[float]
+    tokens: Sequence[float]
+    ratios: Sequence[float]
+    kept: bool = False
+    settings: Mapping[str, Any] = field(default_factory=lambda: dict(CONSTANT))
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"branches.{n}: expected at least one" for n in ("at", "tokens", "ratios") if not len(getattr(self, n))
+        ]
+        for name, low, high in (("at", 1.0, MOST), ("tokens", 1.0, MOST), ("ratios", 0.0, 1.0)):
+            values = list(getattr(self, name))
+            faults += [
+                f"branches.{name}: expected numbers from {low:g} to {high:g}, got {one!r}"
+                for one in values
+                if not (isinstance(one, int | float) and not isinstance(one, bool) and low <= one <= high)
+            ]
+            faults += [
+                f"branches.{name}: {one!r} stands twice" for one in dict.fromkeys(values) if values.count(one) > 1
+            ]
+        faults += [f"branches.settings: {name} is not the settings' to say" for name in self.settings if name in OWN]
+        if faults:
+            raise ValueError("; ".join(faults))
+
+
+OWN = ("from", "at", "ratio", "mixes", "tokens", "leave_one_out", "save")
+"""Keys of a branch in a study that the candidate has itself."""
+
+
+def phases_of_runs(table: Table) -> pd.DataFrame:
+    """Every run at its end: domain, size, ratio, tokens, seed (-1 where unknown), and its last phase.
+
+    ``phase_part`` and ``phase_ratio`` are 0 and ``trunk_ratio`` the ratio of a run that has one share throughout.
+    """
+    columns = {"run": table.run, "size": table.size, "ratio": table.ratio, "tokens": table.tokens}
+    frame = pd.DataFrame(columns | {"domain": np.array(table.domains)[table.domain]})
+    frame["seed"] = -1 if table.seed is None else table.seed
+    start, late = (np.zeros(len(table)) if v is None else v for v in (table.phase_start, table.phase_ratio))
+    frame["phase_part"] = np.where(start > 0, 1 - start / table.tokens, 0.0)
+    frame["phase_ratio"] = np.where(start > 0, late, 0.0)
+    part = frame["phase_part"]
+    frame["trunk_ratio"] = ((frame["ratio"] - part * frame["phase_ratio"]) / (1 - part)).clip(0, 1)
+    return frame.loc[frame.groupby("run")["tokens"].idxmax()].reset_index(drop=True)
+
+
+def completed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with the columns of a last phase; those that say nothing of one have one share throughout."""
+    absent = {"trunk_ratio": "ratio", "phase_part": None, "phase_ratio": None}
+    return runs.assign(**{n: runs[s] if s else 0.0 for n, s in absent.items() if n not in runs})
+
+
+def branch_grid(
+    branches: Branches, table: Table, domains: Sequence[str], sizes: Sequence[float], seeds: Sequence[int]
+) -> pd.DataFrame:
+    """Every branch from a run of ``table`` of these domains and sizes, and seeds where they are known.
+
+    Columns of design/candidates.py but the cost; ``paid`` is the number of tokens to be trained.
+    """
+    runs = phases_of_runs(table)
+    near = np.isclose(runs["size"].to_numpy()[:, None], np.asarray(sizes, float), rtol=SAME)
+    wanted = runs["domain"].isin(domains) & near.any(axis=1) & (runs["phase_part"] == 0)
+    if table.seed is not None:
+        wanted &= runs["seed"].isin(seeds)
+    trunks = runs[wanted].assign(size=np.asarray(sizes, float)[near[wanted].argmax(axis=1)])
+    trunks = trunks.assign(seed=trunks["seed"].clip(lower=0)).drop_duplicates(["domain", "size", "ratio", "seed"])
+    return pd.DataFrame(list(_branches(branches, trunks)), columns=[*GRID, "paid"])
+
+
+GRID = ("domain", "size", "ratio", "tokens", "seed", "start", "trunk_ratio", "phase_part", "phase_ratio")
+
+
+def _branches(branches: Branches, trunks: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for trunk in trunks.itertuples():
+        for at in branches.at:
+            if at > trunk.tokens * (1 + SAME):
+                continue
+            for further in branches.tokens:
+                for ratio in branches.ratios:
+                    if abs(ratio - trunk.ratio) < SAME_RATIO:
+                        continue
+                    tokens = at + further
+                    yield {
+                        "domain": trunk.domain,
+                        "size": trunk.size,
+                        "ratio": (at * trunk.ratio + further * ratio) / tokens,
+                        "tokens": float(tokens),
+                        "seed": trunk.seed,
+                        "start": float(at),
+                        "trunk_ratio": trunk.ratio,
+                        "phase_part": further / tokens,
+                        "phase_ratio": float(ratio),
+                        "paid": float(further if branches.kept else tokens),
+                    }
+
+
+# ---- in files of the trainer
+
+
+def trunk_entries(study: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Runs that a study lists itself or by its grids, as entries of ``runs``, with what each says besides."""
+    for run in study.get("runs") or []:
+        if isinstance(run, dict):
+            yield dict(run)
+    grids = study.get("grid") or []
+    for grid in grids if isinstance(grids, list) else [grids]:
+        if not isinstance(grid, dict):
+            continue
+        rest = {name: value for name, value in grid.items() if name not in ("sizes", "domains", "ratios", "seeds")}
+        for size in grid.get("sizes") or []:
+            for domain in grid.get("domains") or []:
+                for ratio in grid.get("ratios") or []:
+                    for seed in grid.get("seeds") or [0]:
+                        yield {"size": size, "domain": domain, "ratio": ratio, "seed": seed, **rest}
+
+
+def entry_of(row: Mapping[str, Any], name: Any, entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The entry of the trunk that a candidate leaves; None where the study has none.
+
+    Args:
+        row: the candidate; name: of its size in the study.
+    """
+    for entry in entries:
+        ratio = entry.get("ratio")
+        alike = isinstance(ratio, int | float) and abs(ratio - row["trunk_ratio"]) < SAME_RATIO
+        same = (entry.get("size"), entry.get("domain"), entry.get("seed", 0)) == (name, row["domain"], row["seed"])
+        if alike and same:
+            return entry
+    return None
+
+
+def branch_entry(row: Mapping[str, Any], entry: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A candidate as an entry of a study's ``branches``."""
+    chosen = {"sizes": [entry["size"]], "domains": [entry["domain"]], "ratios": [entry["ratio"]]}
+    further = {"at": [int(row["start"])], "tokens": round(row["tokens"] - row["start"])}
+    return {"from": chosen | {"seeds": [entry.get("seed", 0)]}, **further, "ratio": row["phase_ratio"], **settings}
+
+
+def read_branch(entry: Any, sizes: Mapping[Any, float]) -> dict[str, Any]:
+    """A pending branch of a RUNS.yaml as a candidate. Raises ValueError where it is none that ``next`` wrote."""
+    try:
+        chosen = entry["from"]
+        (size,), (domain,), (ratio,), (seed,) = (chosen[name] for name in ("sizes", "domains", "ratios", "seeds"))
+        (at,), further, late = entry["at"], entry["tokens"], entry["ratio"]
+        at, further, ratio, late = (float(value) for value in (at, further, ratio, late))
+        Branches([at], [further], [late])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError("expected from (one size, domain, ratio and seed), at, tokens and ratio") from error
+    if size not in sizes:
+        raise ValueError(f"no size {size!r} in the space; there are {list(sizes)}")
+    tokens = at + further
+    return {
+        "domain": domain,
+        "size": sizes[size],
+        "ratio": (at * ratio + further * late) / tokens,
+        "tokens": tokens,
+        "seed": seed,
+        "trunk_ratio": ratio,
+        "phase_part": further / tokens,
+        "phase_ratio": late,
+    }
