@@ -145,7 +145,9 @@ def test_a_sweep_that_is_killed_again_and_again_ends_as_an_undisturbed_one(
         for name in ("rows.parquet", "bases.parquet"):
             rows = pd.read_parquet(out / name)
             assert not rows.duplicated(list(KEY)).any()
-            pd.testing.assert_frame_equal(rows, pd.read_parquet(whole / name))
+            # all but what the clock said
+            tables = [table.drop(columns="gpu_hours") for table in (rows, pd.read_parquet(whole / name))]
+            pd.testing.assert_frame_equal(*tables)
         assert not list((out / "runs").rglob("*.tmp"))
     print(f"{killed} in {rounds} sweeps")
     assert min(killed.values()) >= KILLS // 4
