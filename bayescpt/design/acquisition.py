@@ -199,7 +199,8 @@ def whitened(seen: Seen) -> Float[np.ndarray, "candidate number draw"]:
     # what is known already has no variance left; it stays near zero instead of dividing by it
     scale = np.trace(covariance, axis1=1, axis2=2)[:, None, None] * 1e-9 + 1e-300
     root = np.linalg.cholesky(covariance + scale * np.eye(seen.shape[1]))
-    return np.linalg.solve(root, away)
+    # the roots are small and the draws are many: several times as fast as a solve
+    return np.linalg.inv(root) @ away
 
 
 def given(
