@@ -79,10 +79,10 @@ def points_of(table: Table) -> pd.DataFrame:
     )
 
 
-def classical_draws(kept: Table, held: Table, seed: int) -> np.ndarray:
+def classical_draws(kept: Table, held: Table, seed: int, resamples: int) -> np.ndarray:
     """Draws of a new run at the held-out rows: refits on resampled runs, with a residual of the fit on top."""
     rng = np.random.default_rng(seed)
-    draws = np.full((RESAMPLES, len(held)), np.nan)
+    draws = np.full((resamples, len(held)), np.nan)
     least = float(np.log(kept.tokens.min() / BILLION))
     for code, domain in enumerate(kept.domains):
         for t, target in enumerate(TARGETS):
@@ -93,7 +93,7 @@ def classical_draws(kept: Table, held: Table, seed: int) -> np.ndarray:
             fitted = classical_fit(rows, least)
             residual = np.asarray(rows.log_loss - log_fit(jnp.asarray(fitted.parameters), rows, jnp.asarray(least)))
             wanted = series_of(held, domain, target)
-            for number, one in enumerate(bootstrap(rows, kept.run[here], least, fitted, RESAMPLES, rng)):
+            for number, one in enumerate(bootstrap(rows, kept.run[here], least, fitted, resamples, rng)):
                 value = np.asarray(log_fit(jnp.asarray(one.parameters), wanted, jnp.asarray(least)))
                 draws[number, asked] = np.exp(value + rng.choice(residual, len(value)))
     return draws
@@ -158,7 +158,7 @@ def study(table: Table, split: Split, model: str, kind: str, options: argparse.N
     kept, held = table.select(~split.held), table.select(split.held)
     result: dict[str, Any] = {"split": kind, "fold": split.name, "model": model, "method": options.method}
     if model == CLASSICAL:
-        draws = classical_draws(kept, held, options.seed)
+        draws = classical_draws(kept, held, options.seed, options.resamples)
         known = ~np.isnan(draws).any(axis=0)
         held, draws = held.select(known), draws[:, known]
     else:
@@ -211,6 +211,9 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=500)
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--target-accept", type=float, default=0.95)
+    parser.add_argument(
+        "--resamples", type=int, default=RESAMPLES, help="refits of the classical law to resampled runs"
+    )
     parser.add_argument("--out", type=Path, default=Path("held_out.jsonl"))
     options = parser.parse_args()
     table = Table.read(options.rows)

@@ -22,6 +22,7 @@ class Horizon:
         tokens: factor by which the tokens asked for exceed the table's longest run, 1 up to there.
         size_span, tokens_span: largest over smallest of the table's own.
         new_domain: the domain is not in the table, so that the population of domains answers.
+        first: tokens of the table's first checkpoint, where the run ends before it; else None.
     """
 
     domain: str
@@ -30,6 +31,7 @@ class Horizon:
     size_span: float
     tokens_span: float
     new_domain: bool
+    first: float | None = None
 
     def fields(self) -> dict[str, Any]:
         """What goes with an answer: ``extrapolation`` and ``new_domain``, each only where it applies."""
@@ -57,6 +59,7 @@ def horizon(table: Table, domain: str, size: float, tokens: float) -> Horizon:
         size_span=most / least,
         tokens_span=last / first,
         new_domain=domain not in table.domains,
+        first=first if tokens < first else None,
     )
 
 

@@ -134,10 +134,12 @@ def summarise(fit: Fit | Mixture, points: pd.DataFrame) -> pd.DataFrame:
     answer = predict(fit, points)
     expected = np.quantile(answer["expected"].values, (0.05, 0.5, 0.95), axis=0)
     predictive = np.quantile(answer["predictive"].values, (0.05, 0.5, 0.95), axis=0)
-    columns = {
-        "mean": answer["expected"].values.mean(axis=0),
-        "sd": answer["expected"].values.std(axis=0, ddof=1),
-    }
+    # a domain by itself may have draws that no loss is like: what has no mean or spread then says so, as infinity
+    with np.errstate(over="ignore", invalid="ignore"):
+        columns = {
+            "mean": answer["expected"].values.mean(axis=0),
+            "sd": answer["expected"].values.std(axis=0, ddof=1),
+        }
     columns |= dict(zip(("q05", "q50", "q95"), expected, strict=True))
     columns |= dict(zip(("pred_q05", "pred_q50", "pred_q95"), predictive, strict=True))
     return points.reset_index(drop=True).assign(**columns)

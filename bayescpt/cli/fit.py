@@ -34,7 +34,7 @@ def fit(
     rows: Annotated[str, typer.Argument(metavar="ROWS", help="Observation table, CSV or Parquet.")],
     out: Annotated[str, typer.Option("-o", "--out", metavar="FIT.nc", help="Where to write the fit.")],
     law: Annotated[str, typer.Option(help="Scaling law; an unknown name lists those on offer.")] = "memory",
-    pooling: Annotated[str, typer.Option(help="How domains share the law: partial, correlated, none or complete.")] = (
+    pooling: Annotated[str, typer.Option(help="How domains share the law; an unknown name lists those on offer.")] = (
         "partial"
     ),
     noise: Annotated[str, typer.Option(help="What lies on top of the law: student or normal.")] = "student",

@@ -111,12 +111,17 @@ def next_(
             under_way,
             least_gain,
         )
+        runs = chosen.chosen.to_dict("records")
+        places = [horizon(found.table, str(one["domain"]), one["size"], one["tokens"]) for one in runs]
+        if lines := warnings(places):
+            say.warn(f"of the runs proposed: {'; '.join(lines)}")
         told = chosen.summary() | {
             "candidates": len(offered),
             "costs": paid.says(),
             "cost_unit": paid.unit,
             "objective": asked.objective.says(),
         }
+        told["runs"] = [one | place.fields() for one, place in zip(told["runs"], places, strict=True)]
         if path is not None:
             if len(chosen.chosen):
                 write_runs(path, runs_file(chosen.chosen, file))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayescpt.cli.answers import check_domain, load
-from bayescpt.cli.check import short
 from bayescpt.cli.files import check_output, write_frame
 from bayescpt.cli.options import (
     Accept,
@@ -199,10 +198,7 @@ def _tell(
     place = horizon(found.table, domain, chosen.action["size"], chosen.action["tokens"])
     for line in warnings([place]):
         say.warn(line)
-    if chosen.action["tokens"] < found.table.tokens.min():
-        first = short(found.table.tokens.min())
-        say.warn(f"the run ends before the table's first checkpoint ({first} tokens): no row is near")
-    for line in cautions(chosen):
+    for line in cautions(chosen, place):
         say.warn(line)
     told = chosen.summary() | {"trust": trust(place)} | place.fields() | also(found) | {"method": found.method}
     if path is not None:

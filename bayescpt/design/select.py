@@ -104,20 +104,8 @@ def next_runs(
         >>> proposed.verdict, len(proposed.chosen)
         ('run', 1)
     """
-    if not (np.isfinite(budget) and budget > 0):
-        raise ValueError(f"expected a positive number as budget, got {budget}")
-    if not (count >= 1 and np.isfinite(power) and power >= 0 and least_gain >= 0):
-        raise ValueError(
-            f"expected at least one run, a power of the cost and a least gain of at least 0; got {count}, {power:g}, "
-            f"{least_gain:g}"
-        )
-    if candidates["cost"].min() > budget:
-        raise ValueError(
-            f"the budget of {budget:.3g} pays for no candidate: the cheapest costs "
-            f"{candidates['cost'].min():.3g}; raise it, or add smaller or shorter runs to the space"
-        )
-    if count > MOST_RUNS:
-        raise ValueError(f"expected at most {MOST_RUNS} runs at a time, got {count}: train some, fit again, and go on")
+    if faults := _faults(candidates, budget, count, power, least_gain):
+        raise ValueError("; ".join(faults))
     wanted, regret = acquisition(values), RegretReduction(values)
     candidates, under_way = completed(candidates), _left(pending, fit.table)
     offered = candidates[~_same(candidates, under_way)].reset_index(drop=True)
@@ -185,6 +173,26 @@ def next_runs(
         regret=float((values.max(axis=0) - values[int(values.mean(axis=1).argmax())]).mean()),
         unit=wanted.unit,
     )
+
+
+def _faults(candidates: pd.DataFrame, budget: float, count: int, power: float, least_gain: float) -> list[str]:
+    """Everything that is impossible in what is asked."""
+    faults = []
+    if not (count >= 1 and np.isfinite(power) and power >= 0 and least_gain >= 0):
+        faults.append(
+            f"expected at least one run, a power of the cost and a least gain of at least 0; got {count}, {power:g}, "
+            f"{least_gain:g}"
+        )
+    if count > MOST_RUNS:
+        faults.append(f"expected at most {MOST_RUNS} runs at a time, got {count}: train some, fit again, and go on")
+    if not (np.isfinite(budget) and budget > 0):
+        faults.append(f"expected a positive number as budget, got {budget}")
+    elif candidates["cost"].min() > budget:
+        faults.append(
+            f"the budget of {budget:.3g} pays for no candidate: the cheapest costs {candidates['cost'].min():.3g}; "
+            "raise it, or add smaller or shorter runs to the space"
+        )
+    return faults
 
 
 def _brief_gains(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import stats
 
 from bayescpt.ask import predict, summarise
@@ -188,3 +190,13 @@ def test_every_fault_of_the_points_is_named(memory: Fit) -> None:
         predict(memory, slips)
     with pytest.raises(ValueError, match="no column tokens, target"):
         predict(memory, points[["domain", "size", "ratio"]])
+
+
+def test_a_law_that_runs_away_says_so_without_a_warning(monkeypatch: pytest.MonkeyPatch, memory: Fit) -> None:
+    module = sys.modules["bayescpt.ask.predict"]
+    huge = np.array([[1.0], [1e200]])
+    drawn = xr.Dataset({name: (("sample", "point"), huge) for name in ("expected", "predictive")})
+    monkeypatch.setattr(module, "predict", lambda fit, points: drawn)
+    (said,) = summarise(memory, pd.DataFrame({"ratio": [1.0]})).to_dict("records")
+    assert said["sd"] == np.inf
+    assert np.isfinite(said["q50"])

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bayescpt.cli.next import next_
 from bayescpt.cli.options import bounded, count, forgetting
+from bayescpt.cli.plan import plan
+from bayescpt.decide.plan import CONFIDENCE
+from bayescpt.design.select import LEAST_GAIN, POWER
 
 
 @given(st.integers(1, 10**6), st.sampled_from([("", 1), ("k", 10**3), ("M", 10**6), ("B", 10**9), ("T", 10**12)]))
@@ -50,3 +57,13 @@ def test_bounds() -> None:
     for value in (math.nan, math.inf, -1):
         with pytest.raises(ValueError, match="--tolerance: expected a number at least 0 and finite, got"):
             bounded("--tolerance", value, 0)
+
+
+def test_defaults_are_the_librarys() -> None:
+    # written out on the command line, which answers --help without loading the library
+    def default(command: Callable[..., Any], name: str) -> Any:
+        return inspect.signature(command).parameters[name].default
+
+    assert default(next_, "power") == POWER
+    assert default(next_, "least_gain") == LEAST_GAIN
+    assert default(plan, "confidence") == CONFIDENCE
