@@ -195,7 +195,7 @@ def test_every_fault_of_the_points_is_named(memory: Fit) -> None:
 def test_a_law_that_runs_away_says_so_without_a_warning(monkeypatch: pytest.MonkeyPatch, memory: Fit) -> None:
     module = sys.modules["bayescpt.ask.predict"]
     huge = np.array([[1.0], [1e200]])
-    drawn = xr.Dataset({name: (("sample", "point"), huge) for name in ("expected", "predictive")})
+    drawn = xr.Dataset(dict.fromkeys(("expected", "predictive"), (("sample", "point"), huge)))
     monkeypatch.setattr(module, "predict", lambda fit, points: drawn)
     (said,) = summarise(memory, pd.DataFrame({"ratio": [1.0]})).to_dict("records")
     assert said["sd"] == np.inf
