@@ -34,6 +34,7 @@ from jaxtyping import Array
 from bayescpt.ask import predict, ratio_under_limited_data, summary
 from bayescpt.data.table import Table
 from bayescpt.fit import Fit, SamplerSettings, fit
+from bayescpt.model.covariates import STATEMENTS, statements_of
 from bayescpt.model.layout import layout_of
 from bayescpt.model.model import base_deviation
 from bayescpt.model.noise import NoiseDraw
@@ -151,8 +152,8 @@ def foreseen(fitted: Fit, held: Table, name: str) -> Iterator[str]:
     else:
         asked = held.select(held.domain_epochs > MANY)
     points = told(asked)
-    if "phase_part" in points and fitted.model.law.name != "phased":
-        points = points.drop(columns=["phase_part", "phase_ratio"])
+    blind = [name for name in STATEMENTS if name in points and name not in statements_of(fitted.model.law)]
+    points = points.drop(columns=blind)
     frame = scored(asked, predict(fitted, points)["predictive"].values)
     for target, group in frame.groupby("target", sort=False):
         inside = " | ".join(f"{group[f'in{level}'].mean():.0%}" for level in (50, 80, 90))

@@ -213,6 +213,10 @@ def collect(out: Path, specs: Iterable[Spec], name: str) -> int:
         if record.status() is not None and not record.diverged() and path.exists():
             hours = _hours(out, spec)
             rows += [row | {"gpu_hours": None if hours is None else hours(row["tokens"])} for row in read_table(path)]
+    # what one run does not tell nobody can use: a table has such a column for all of its rows or for none
+    for column in ("phase_start", "phase_ratio", "gpu_hours"):
+        if any(row[column] is None for row in rows):
+            rows = [row | {column: None} for row in rows]
     write_table(out / name, rows)
     return len(rows)
 

@@ -13,7 +13,7 @@ from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses
 from bayescpt.data.names import fault_of_name
 from bayescpt.fit import Fit, Mixture
-from bayescpt.model.covariates import statements_of
+from bayescpt.model.covariates import STATEMENTS, statements_of
 from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import SHARE, TARGETS
 
@@ -61,7 +61,7 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
         points: columns domain, size, ratio, tokens, target; a domain outside the table is a new one from the
             population. Where the law has covariates, what may be stated of them (model/covariates) is taken from
             columns of that name; a missing value states nothing. Columns ``share_<source>`` state the mixture, for
-            laws over many sources; without them it follows from the ratio.
+            laws over many sources; without them it follows from the ratio. What the law does not look at is refused.
 
     Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
     run, with its run offset and residual. Draws share their parameters across points, so differences between points
@@ -79,6 +79,7 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
         True
     """
     check_points(points, fit.table.domains)
+    _refuse_unseen(fit, points)
     shares = {name.removeprefix(SHARE): name for name in map(str, points.columns) if name.startswith(SHARE)}
     count = len(points)
     expected, predictive = np.empty((count, fit.size)), np.empty((count, fit.size))
@@ -115,6 +116,17 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     for name in result:
         result[name].attrs = {"unit": "nats/token"}
     return result
+
+
+def _refuse_unseen(fit: Fit, points: pd.DataFrame) -> None:
+    """Raise ValueError where points state what the law of ``fit`` does not look at."""
+    seen = statements_of(fit.model.law)
+    blind = [name for name in sorted(STATEMENTS) if name in points and name not in seen and points[name].notna().any()]
+    if blind:
+        raise ValueError(
+            f"the law '{fit.model.law.name}' does not look at {', '.join(blind)}: leave the column out, or fit a law "
+            "that does"
+        )
 
 
 def summarise(fit: Fit | Mixture, points: pd.DataFrame) -> pd.DataFrame:

@@ -84,6 +84,7 @@ def next_(
         gather.done()
         from bayescpt.ask.horizon import horizon, warnings
         from bayescpt.decide import ratios, with_phases
+        from bayescpt.decide.plan import set_ratio
         from bayescpt.decide.space import grid_of_ratios
         from bayescpt.design import candidates, cost_of, decision_values, next_runs
         from bayescpt.design.select import DRAWS
@@ -99,7 +100,7 @@ def next_(
         if asked.phase_ratios:
             actions = with_phases(actions, found.table, asked.phase_ratios, asked.phase_parts)
         values = decision_values(thin, asked.domain, actions, asked.objective, asked.confidence)
-        ratio = actions["ratio"].to_numpy(float)
+        ratio = actions[set_ratio(actions)].to_numpy(float)
         chosen = next_runs(
             thin,
             offered,
@@ -115,6 +116,8 @@ def next_(
         places = [horizon(found.table, str(one["domain"]), one["size"], one["tokens"]) for one in runs]
         if lines := warnings(places):
             say.warn(f"of the runs proposed: {'; '.join(lines)}")
+        if any(not paid.knows(one["size"]) for one in runs):
+            say.warn(f"the {paid.unit} of other sizes than those that were run are extrapolated")
         told = chosen.summary() | {
             "candidates": len(offered),
             "costs": paid.says(),

@@ -29,9 +29,6 @@ from bayescpt.cli.plan_words import draw
 from bayescpt.cli.predict import also
 from bayescpt.cli.session import Gather, Session, session
 
-ONE, LEAST = math.nextafter(1.0, 2.0), math.nextafter(0.0, 1.0)
-"""Ends that are allowed, and not."""
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -116,8 +113,16 @@ def plan(
         offered = None if sizes is None else gather(counts, "--sizes", sizes)
         rates = None if lr is None else gather(numbers, "--lr", lr, 0.0)
         falls = None if anneal is None else gather(numbers, "--anneal", anneal, 0.0, 1.0)
-        late = None if phase_ratios is None else gather(numbers, "--phase-ratios", phase_ratios, 0.0, ONE)
-        parts = None if phase_parts is None else gather(numbers, "--phase-parts", phase_parts, LEAST, 1.0)
+        late = (
+            None
+            if phase_ratios is None
+            else gather(numbers, "--phase-ratios", phase_ratios, 0.0, math.nextafter(1.0, 2.0))
+        )
+        parts = (
+            None
+            if phase_parts is None
+            else gather(numbers, "--phase-parts", phase_parts, math.nextafter(0.0, 1.0), 1.0)
+        )
         limits = gather(share_limits, "--share-limit", share_limit or [])
         given = {
             "size": size,
@@ -151,6 +156,7 @@ def plan(
         others = [gather(retained_set, "--retain", text, lambda path: load(path, accept, say)) for text in retain or []]
         gather.done()
         from bayescpt.decide import DomainLoss, ForgettingBudget, RetainedBudgets, WeightedLoss
+        from bayescpt.decide.phases import phased_domains
 
         wanted: Objective
         if budget is None:
@@ -176,6 +182,8 @@ def plan(
             limits,
         )
         actions = actions_of(found, domain, space)
+        if late is not None and domain not in phased_domains(found.table):
+            say.warn(f"no run of '{domain}' changes its mixture: what a last phase does is told by other domains")
         _tell(found, domain, actions, wanted, confidence, base_loss, path, say)
 
 

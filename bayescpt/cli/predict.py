@@ -31,7 +31,7 @@ def predict(
         typer.Option(
             metavar="POINTS",
             help="CSV or Parquet with columns domain, size, ratio, tokens, target, and what the law can be told "
-            "of a run besides (lr_sum, lr_anneal, domain_tokens).",
+            "of a run besides (lr_sum, lr_anneal, domain_tokens, phase_part with phase_ratio).",
         ),
     ],
     out: Annotated[

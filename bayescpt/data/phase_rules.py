@@ -36,8 +36,8 @@ def late_starts(sheet: Sheet) -> Iterator[Fault]:
         odd[rows] = sheet.cells[START].values[rows] >= sheet.cells["tokens"].values[rows]
     if odd.any():
         message = (
-            f"expected a {START} before the row's own tokens, got none in {row_list(_numbers(odd))}; a row at the very "
-            "end of a phase belongs to that phase"
+            f"expected a {START} before the row's own tokens, got one at or after them in {row_list(_numbers(odd))}; a "
+            "row at the very end of a phase belongs to that phase"
         )
         yield Fault("phase_late", message, START, _numbers(odd))
 

@@ -30,7 +30,8 @@ def outcomes(
 
     Args:
         actions: settings of runs, see decide/space.py. What else may be chosen stands in columns of the names that
-            can be stated (``lr_sum``, ``lr_anneal``, ``domain_tokens``) and in ``share_<source>`` for every source.
+            can be stated (``lr_sum``, ``lr_anneal``, ``domain_tokens``, ``phase_part`` with ``phase_ratio``) and in
+            ``share_<source>`` for every source.
         base_loss: losses of the base by target, where the table has none or the base is another.
         stated: what the law looks at besides, by name (model/covariates), of every action.
         with_base: whether the base's general loss is asked for too, which not every table has.

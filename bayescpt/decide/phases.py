@@ -55,8 +55,8 @@ def with_phases(
         raise ValueError("; ".join(faults))
     trunk = actions["ratio"].to_numpy(float)
     parts = [actions.assign(trunk_ratio=trunk, phase_part=0.0, phase_ratio=0.0)]
-    for late in phase_ratio:
-        for part in phase_part:
+    for late in dict.fromkeys(phase_ratio):
+        for part in dict.fromkeys(phase_part):
             mean = (1 - part) * trunk + part * late
             changed = {"ratio": mean, "trunk_ratio": trunk, "phase_part": float(part), "phase_ratio": float(late)}
             parts.append(actions.assign(**changed)[np.abs(trunk - late) > SAME])
@@ -92,4 +92,20 @@ def _untold(table: Table, phase_ratio: Sequence[float], phase_part: Sequence[flo
                 f"last phases of the table had {name} from {low:.3g} to {high:.3g}: no row tells what "
                 f"{', '.join(beyond)} would do; train such branches"
             )
+    for part in () if faults else phase_part:
+        # a share that only short phases had says little of a long one
+        seen = had[0][had[1] >= part - SAME]
+        beyond = [f"{one:g}" for one in phase_ratio if not seen.min() - SAME <= one <= seen.max() + SAME]
+        if beyond:
+            faults.append(
+                f"last phases of {part:g} of a run or more had shares from {seen.min():.3g} to {seen.max():.3g}: no "
+                f"row tells what {', '.join(beyond)} would do for so long; train such branches"
+            )
     return faults
+
+
+def phased_domains(table: Table) -> set[str]:
+    """Domains with a run that changes its mixture; what a last phase does to others is the population's to say."""
+    if table.phase_start is None:
+        return set()
+    return {table.domains[code] for code in np.unique(table.domain[table.phase_start > 0])}

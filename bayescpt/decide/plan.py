@@ -78,9 +78,12 @@ class Plan:
 
     @property
     def tied_ratios(self) -> tuple[float, float]:
-        """Ends of the range of ratios around the action, at its size, that are equally good as far as rows can tell."""
+        """Ends of the range of ratios around the action, at its size, that are equally good as far as rows can tell.
+
+        Where runs may end with a phase of their own, ratios of their trunks.
+        """
         block = _block(self.actions, self.best)
-        ratio = self.actions.loc[block, "ratio"]
+        ratio = self.actions.loc[block, set_ratio(self.actions)]
         return float(ratio.min()), float(ratio.max())
 
     @property
@@ -196,6 +199,11 @@ def plan(
     )
 
 
+def set_ratio(actions: pd.DataFrame) -> str:
+    """Column of the ratio that is set: of the trunk where runs may end with a phase of their own."""
+    return "trunk_ratio" if "trunk_ratio" in actions else "ratio"
+
+
 def _comparable(table: pd.DataFrame, best: int) -> np.ndarray:
     """The actions at the size of the best, alike in all else that may be chosen besides the mixture."""
     names = ["size", *(set(table) & STATEMENTS)]
@@ -227,7 +235,7 @@ def _safest(p_allowed: Float[np.ndarray, " action"], margin: Float[np.ndarray, "
 def _runner_up(table: pd.DataFrame, best: int) -> int | None:
     chosen = table.iloc[best]
     near = np.log(table["size"] / chosen["size"]).abs() < np.log(ALIKE)
-    for name in ("ratio", *(c for c in table if c.startswith(SHARE))):
+    for name in (set_ratio(table), *(c for c in table if c.startswith(SHARE))):
         near &= (table[name] - chosen[name]).abs() < APART
     for name in set(table) & STATEMENTS:
         near &= table[name] == chosen[name]

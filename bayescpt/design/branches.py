@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,16 +52,28 @@ class Branches:
                 for one in values
                 if not (isinstance(one, int | float) and not isinstance(one, bool) and low <= one <= high)
             ]
-            faults += [
-                f"branches.{name}: {one!r} stands twice" for one in dict.fromkeys(values) if values.count(one) > 1
-            ]
-        faults += [f"branches.settings: {name} is not the settings' to say" for name in self.settings if name in OWN]
+            plain = [one for one in values if isinstance(one, int | float)]
+            faults += [f"branches.{name}: {one!r} stands twice" for one in dict.fromkeys(plain) if plain.count(one) > 1]
+        faults += [
+            f"branches.settings: unknown key {name!r}; known are {', '.join(SETTINGS)}"
+            for name in self.settings
+            if name not in SETTINGS
+        ]
         if faults:
             raise ValueError("; ".join(faults))
 
 
-OWN = ("from", "at", "ratio", "mixes", "tokens", "leave_one_out", "save")
-"""Keys of a branch in a study that the candidate has itself."""
+SETTINGS = (
+    "lr",
+    "schedule",
+    "weight_decay",
+    "clip",
+    "evaluations",
+    "first_evaluation",
+    "validation_rows",
+    "precision",
+)
+"""What may be set of a branch; its batch is that of its trunk."""
 
 
 def phases_of_runs(table: Table) -> pd.DataFrame:
@@ -97,7 +111,10 @@ def branch_grid(
     if table.seed is not None:
         wanted &= runs["seed"].isin(seeds)
     trunks = runs[wanted].assign(size=np.asarray(sizes, float)[near[wanted].argmax(axis=1)])
-    trunks = trunks.assign(seed=trunks["seed"].clip(lower=0)).drop_duplicates(["domain", "size", "ratio", "seed"])
+    trunks = trunks.assign(seed=trunks["seed"].clip(lower=0), place=(trunks["ratio"] / SAME_RATIO).round())
+    # of runs of one setting the longest, which can be left anywhere that the others can
+    longest = trunks.sort_values("tokens", ascending=False).drop_duplicates(["domain", "size", "place", "seed"])
+    trunks = longest.sort_index()
     return pd.DataFrame(list(_branches(branches, trunks)), columns=[*GRID, "paid"])
 
 
@@ -132,20 +149,36 @@ def _branches(branches: Branches, trunks: pd.DataFrame) -> Iterator[dict[str, An
 
 
 def trunk_entries(study: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Runs that a study lists itself or by its grids, as entries of ``runs``, with what each says besides."""
-    for run in study.get("runs") or []:
+    """Runs that a study lists itself or by its grids, as entries of ``runs``, with what each says besides.
+
+    What is no run is left to the trainer to name.
+    """
+    usual = study.get("run")
+    usual = {"tokens": usual["tokens"]} if isinstance(usual, dict) and "tokens" in usual else {}
+    for run in _list(study.get("runs")):
         if isinstance(run, dict):
-            yield dict(run)
-    grids = study.get("grid") or []
-    for grid in grids if isinstance(grids, list) else [grids]:
+            yield usual | run
+    axes = ("sizes", "domains", "ratios", "seeds")
+    for grid in _list(study.get("grid")) or [study.get("grid")]:
         if not isinstance(grid, dict):
             continue
-        rest = {name: value for name, value in grid.items() if name not in ("sizes", "domains", "ratios", "seeds")}
-        for size in grid.get("sizes") or []:
-            for domain in grid.get("domains") or []:
-                for ratio in grid.get("ratios") or []:
-                    for seed in grid.get("seeds") or [0]:
-                        yield {"size": size, "domain": domain, "ratio": ratio, "seed": seed, **rest}
+        rest = usual | {name: value for name, value in grid.items() if name not in axes}
+        values = [_list(grid.get(name, [0] if name == "seeds" else [])) for name in axes]
+        for size, domain, ratio, seed in itertools.product(*values):
+            yield {"size": size, "domain": domain, "ratio": ratio, "seed": seed, **rest}
+
+
+def _list(value: Any) -> list[Any]:
+    """A list of a file, where it is one."""
+    return value if isinstance(value, list) else []
+
+
+def _number(value: Any) -> float:
+    """A number of a file, also one that YAML takes for text; NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def entry_of(row: Mapping[str, Any], name: Any, entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -154,13 +187,12 @@ def entry_of(row: Mapping[str, Any], name: Any, entries: Sequence[dict[str, Any]
     Args:
         row: the candidate; name: of its size in the study.
     """
-    for entry in entries:
-        ratio = entry.get("ratio")
-        alike = isinstance(ratio, int | float) and abs(ratio - row["trunk_ratio"]) < SAME_RATIO
-        same = (entry.get("size"), entry.get("domain"), entry.get("seed", 0)) == (name, row["domain"], row["seed"])
-        if alike and same:
-            return entry
-    return None
+    wanted = name, row["domain"], row["seed"]
+    found = [one for one in entries if (one.get("size"), one.get("domain"), one.get("seed", 0)) == wanted]
+    away = [abs(_number(one.get("ratio")) - row["trunk_ratio"]) for one in found]
+    far = [_number(one.get("tokens")) for one in found]
+    fits = [(a, -t, i) for i, (a, t) in enumerate(zip(away, far, strict=True)) if a < SAME_RATIO and t >= row["start"]]
+    return found[min(fits)[2]] if fits else None
 
 
 def branch_entry(row: Mapping[str, Any], entry: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,9 +210,11 @@ def read_branch(entry: Any, sizes: Mapping[Any, float]) -> dict[str, Any]:
         (at,), further, late = entry["at"], entry["tokens"], entry["ratio"]
         at, further, ratio, late = (float(value) for value in (at, further, ratio, late))
         Branches([at], [further], [late])
+        Branches([at], [further], [ratio])
+        known = size in sizes
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError("expected from (one size, domain, ratio and seed), at, tokens and ratio") from error
-    if size not in sizes:
+    if not known:
         raise ValueError(f"no size {size!r} in the space; there are {list(sizes)}")
     tokens = at + further
     return {

@@ -70,6 +70,8 @@ class Space:
             for name in self._axes
             if (twice := {str(v) for v in getattr(self, name) if list(getattr(self, name)).count(v) > 1})
         ]
+        if self.continue_runs and self.branches is not None:
+            faults.append("continue_runs and branches exclude each other: the trainer's file can hold one of them")
         if faults:
             raise ValueError("; ".join(faults))
 
@@ -116,7 +118,12 @@ def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataF
     grid["paid"] = grid["tokens"] - grid["start"]
     if space.branches is not None:
         more = branch_grid(space.branches, table, space.domains, space.sizes, space.seeds)
-        grid = pd.concat([grid, more], ignore_index=True) if len(more) else grid
+        if more.empty:
+            raise ValueError(
+                "branches: no run of the table has these domains, sizes and seeds, one share throughout, at least as "
+                "many tokens as branches leave it at, and another share than they go on at"
+            )
+        grid = pd.concat([grid, more], ignore_index=True)
         reached = np.concatenate([reached, reached_by(more, table)])
     left = grid[reached < grid["tokens"] * (1 - SAME)]
     if left.empty:

@@ -12,6 +12,7 @@ from bayescpt.data.table import Table
 from bayescpt.decide.space import FLOPS_PER_TOKEN
 
 LEAST_RUNS = 2
+NEAR = 0.01
 FLOPS, GPU_HOURS = "FLOPs", "GPU-hours"
 UNITS = {FLOPS: "flops", GPU_HOURS: "gpu_hours"}
 """What runs may be paid in, and the column that says what past ones cost."""
@@ -22,7 +23,8 @@ class Cost:
     """Cost of a run: exp(intercept + slope ln N) N D; in FLOPs no less than 6 N D.
 
     Small models spend more than 6 FLOPs a parameter and token, because head and embedding count too, and more time,
-    because they fill no device; that share falls with the size.
+    because they fill no device; that share falls with the size. Hours go with the size beyond the largest that was
+    timed.
 
     Args:
         intercept, slope: of log cost per parameter and token in log size.
@@ -39,8 +41,15 @@ class Cost:
 
     def of(self, size: Float[np.ndarray, "*runs"], tokens: Float[np.ndarray, "*runs"]) -> Float[np.ndarray, "*runs"]:
         """Cost of runs of these sizes and lengths."""
-        each = np.exp(self.intercept + self.slope * np.log(size))
+        # a device that is full grows no cheaper: beyond the largest size that was timed, hours go with the size
+        known = np.log(size) if self.unit == FLOPS else np.log(np.minimum(size, self.sizes[1]))
+        each = np.exp(self.intercept + self.slope * known)
         return np.maximum(each, FLOPS_PER_TOKEN if self.unit == FLOPS else 0.0) * size * tokens
+
+    def knows(self, size: float) -> bool:
+        """Whether the size lies among those whose cost is known, or the rule is one for any size."""
+        low, high = self.sizes
+        return self.unit == FLOPS or low * (1 - NEAR) <= size <= high * (1 + NEAR)
 
     def says(self) -> str:
         """In words, where the numbers come from."""

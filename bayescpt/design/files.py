@@ -81,19 +81,22 @@ def read_space(path: Path) -> SpaceFile:
     go_on = top.get("continue_runs", False)
     if not isinstance(go_on, bool):
         faults.append(f"continue_runs: expected true or false, got {go_on!r}")
-    if go_on is True and "study" in top:
+    if go_on is True and "study" in top and "branches" not in top:
         faults.append(
             "continue_runs: the trainer starts every run of its file at the base; leave out the study, or this"
         )
     branches = _branches(top["branches"], faults) if "branches" in top else None
-    if "branches" in top and "study" not in top:
+    if "branches" in top and go_on is True:
+        faults.append("continue_runs and branches exclude each other: leave out one of them")
+    elif "branches" in top and "study" not in top:
         faults.append("branches: name the study whose runs they leave, so that the trainer finds them")
     space = None
     if not missing:
         numbers = {name: [_number(value) for value in axes[name]] for name in ("ratios", "tokens")}
         try:
             own = axes["domains"], list(names), numbers["ratios"], numbers["tokens"]
-            space = Space(*own, seeds=seeds, continue_runs=go_on is True, branches=branches)
+            further = branches if go_on is not True else None
+            space = Space(*own, seeds=seeds, continue_runs=go_on is True, branches=further)
         except ValueError as error:
             faults.append(str(error))
     study: dict[str, Any] | None = None
@@ -177,12 +180,15 @@ def _question(value: Any, faults: list[str]) -> Question | None:
             objective = ForgettingBudget(*_budget(entry["max_forgetting"]))
     except (TypeError, ValueError) as error:
         faults.append(f"decision: {error}")
-    phases = {n: _list(f"decision.{n}", entry.get(n, []), faults) for n in ("phase_ratios", "phase_parts")}
-    if (len(phases["phase_ratios"]) == 0) != (len(phases["phase_parts"]) == 0):
+    names = ("phase_ratios", "phase_parts")
+    phases = {n: [_number(v) for v in _list(f"decision.{n}", entry.get(n, []), faults)] for n in names}
+    if len(set(names) & set(entry)) == 1:
         faults.append("decision: phase_ratios and phase_parts go together")
     for name, values in phases.items():
-        if not all(is_number(one) and 0 <= one <= 1 for one in values):
-            faults.append(f"decision.{name}: expected numbers within [0, 1], got {values!r}")
+        inside = (0 <= one <= 1 if name == "phase_ratios" else 0 < one < 1 for one in values if is_number(one))
+        if not (all(is_number(one) for one in values) and all(inside)):
+            ends = "within [0, 1]" if name == "phase_ratios" else "between 0 and 1"
+            faults.append(f"decision.{name}: expected numbers {ends}, got {values!r}")
     if len(faults) > before or objective is None:
         return None
     return Question(str(entry["domain"]), size, tokens, objective, confidence, **phases)
@@ -263,9 +269,7 @@ def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
         raise ValueError(f"{path}: expected runs and branches, as `bayescpt next` writes them")
     sizes = {name: size for size, name in names.items() if name is not None} | {size: size for size in names}
     rows, faults = [], []
-    usual = {name: value for name, value in _known(top.get("run")).items() if name == "tokens"}
     for i, run in enumerate(runs):
-        run = usual | run if isinstance(run, dict) else run
         wanted = ("size", "domain", "ratio", "tokens")
         if not isinstance(run, dict) or any(name not in run for name in wanted):
             faults.append(f"runs[{i}]: expected {', '.join(wanted)}")
@@ -281,7 +285,9 @@ def read_pending(path: Path, names: Mapping[float, Any]) -> pd.DataFrame:
             rows.append(row | {"trunk_ratio": row["ratio"], "phase_part": 0.0, "phase_ratio": 0.0})
     for i, branch in enumerate(branches):
         try:
-            rows.append(read_branch(branch, sizes))
+            row = read_branch(branch, sizes)
+            Space([row["domain"]], [row["size"]], [row["ratio"]], [row["tokens"]], [row["seed"]])
+            rows.append(row)
         except ValueError as error:
             faults.append(f"branches[{i}]: {error}")
     if faults:
@@ -320,8 +326,18 @@ def runs_file(chosen: pd.DataFrame, file: SpaceFile) -> dict[str, Any]:
         run = {"size": int(row["size"]) if name is None else name, "domain": row["domain"], "ratio": row["ratio"]}
         further = {"start": int(row["start"])} if row["start"] else {}
         runs.append(run | {"tokens": int(row["tokens"]), "seed": int(row["seed"])} | further)
+    for branch in branches:
+        chosen_by = branch["from"]
+        same = [
+            one for one in runs if all([one[n[:-1]]] == chosen_by[n] for n in ("sizes", "domains", "ratios", "seeds"))
+        ]
+        if len(same) > 1:
+            faults.append(
+                f"branches: a run of the same setting as one that a branch leaves is proposed beside it ({same[0]}), "
+                "and the trainer would branch from both; ask for one run at a time, or leave that ratio out of the space"
+            )
     if faults:
-        raise ValueError("; ".join(faults))
+        raise ValueError("; ".join(dict.fromkeys(faults)))
     return (file.study or {}) | {"runs": runs} | ({"branches": branches} if branches else {})
 
 

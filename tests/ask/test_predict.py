@@ -200,3 +200,10 @@ def test_a_law_that_runs_away_says_so_without_a_warning(monkeypatch: pytest.Monk
     (said,) = summarise(memory, pd.DataFrame({"ratio": [1.0]})).to_dict("records")
     assert said["sd"] == np.inf
     assert np.isfinite(said["q50"])
+
+
+def test_what_the_law_does_not_look_at_is_not_passed_over(memory: Fit) -> None:
+    points = grid("code").head(2)
+    with pytest.raises(ValueError, match="'memory' does not look at lr_sum, phase_part: leave the column out"):
+        predict(memory, points.assign(phase_part=0.2, lr_sum=[1.0, None]))
+    assert predict(memory, points.assign(phase_part=np.nan)).sizes["point"] == 2

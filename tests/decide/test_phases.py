@@ -10,7 +10,7 @@ import pytest
 
 from bayescpt import ForgettingBudget, Table
 from bayescpt.decide import WeightedLoss, plan, ratios, with_phases
-from bayescpt.decide.phases import phases_of
+from bayescpt.decide.phases import phased_domains, phases_of
 from bayescpt.fit import Fit, prior_fit
 
 SIZE, TOKENS = 922_720.0, 131_072.0
@@ -66,7 +66,7 @@ def test_a_plan_tells_its_phase_and_compares_with_its_like(phased: Table, prior:
     chosen = plan(prior, "code", actions, ForgettingBudget(10.0), confidence=0.5)
     assert {"phase_part", "phase_ratio", "trunk_ratio"} <= set(chosen.summary()["action"])
     low, high = chosen.tied_ratios
-    assert low <= chosen.action["ratio"] <= high
+    assert low <= chosen.action["trunk_ratio"] <= high
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,21 @@ def test_tables_without_phases(phased: Table) -> None:
     assert phased.phase_start is not None
     with pytest.raises(ValueError, match="no run of the table changes its mixture"):
         with_phases(ratios(SIZE, TOKENS), phased.select(phased.phase_start == 0), [0.4], [0.2])
+
+
+def test_a_share_that_only_short_phases_had_is_not_asked_of_long_ones(phased: Table) -> None:
+    assert phased.phase_ratio is not None
+    assert phased.phase_start is not None
+    part = 1 - phased.phase_start / phased.tokens
+    short = phased.select((phased.phase_start == 0) | (phased.phase_ratio < 0.6) | (part < 0.1))
+    with pytest.raises(ValueError, match=r"last phases of 0.5 of a run or more had shares from .* what 0.85 would do"):
+        with_phases(ratios(SIZE, TOKENS), short, [0.4, 0.85], [0.5])
+    assert phased_domains(phased) == {"code", "german", "medical"}
+    assert phased_domains(phased.select(phased.phase_start == 0)) == set()
+
+
+def test_ratios_that_do_as_well_are_those_that_are_set(phased: Table, prior: Fit) -> None:
+    actions = with_phases(ratios(SIZE, TOKENS), phased, [0.4], [0.2]).query("phase_part > 0")
+    chosen = plan(prior, "code", actions, ForgettingBudget(10.0), confidence=0.5)
+    low, high = chosen.tied_ratios
+    assert low <= chosen.action["trunk_ratio"] <= high

@@ -13,10 +13,11 @@ import yaml
 from bayescpt import Table
 from bayescpt.decide import WeightedLoss, ratios
 from bayescpt.design import Branches, Cost, Space, candidates, decision_values, next_runs
-from bayescpt.design.branches import entry_of, phases_of_runs, trunk_entries
+from bayescpt.design.branches import SETTINGS, entry_of, phases_of_runs, trunk_entries
 from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
 from bayescpt.fit import prior_fit
 from trainer.study import read_study
+from trainer.study_runs import TRAINING
 
 ROOT = Path(__file__).parents[2]
 SIZES = {96: 221_664.0, 160: 922_720.0}
@@ -77,7 +78,8 @@ def test_a_branch_costs_its_own_tokens_and_its_trunk_where_no_state_is_kept(phas
         ({"tokens": [0]}, "branches.tokens: expected numbers from 1"),
         ({"ratios": [1.2, "much"]}, r"branches.ratios: expected numbers from 0 to 1, got 1.2; .*got 'much'"),
         ({"ratios": [0.5, 0.5]}, "branches.ratios: 0.5 stands twice"),
-        ({"settings": {"tokens": 3}}, "branches.settings: tokens is not"),
+        ({"settings": {"tokens": 3}}, "branches.settings: unknown key 'tokens'"),
+        ({"at": [[1]]}, r"branches.at: expected numbers from 1 to 1e\+18, got \[1\]"),
     ],
 )
 def test_impossible_branches_are_refused(change: dict[str, Any], message: str) -> None:
@@ -155,6 +157,51 @@ def test_a_branch_needs_a_run_of_the_study(study: Path, phased: Table) -> None:
     entries = list(trunk_entries(yaml.safe_load(study.read_text())))
     assert len(entries) == 36
     row = {"trunk_ratio": 0.0497, "domain": "code", "seed": 0}
-    assert entry_of(row, 96, entries) == {"size": 96, "domain": "code", "ratio": 0.05, "seed": 0}
+    row |= {"start": 104_448.0}
+    assert entry_of(row, 96, entries) == {"size": 96, "domain": "code", "ratio": 0.05, "seed": 0, "tokens": 131_072}
+    assert entry_of(row | {"start": 2e5}, 96, entries) is None
+    short = {**entries[0], "tokens": 51_200}
+    assert entry_of(row, 96, [short, *entries]) == entry_of(row, 96, entries)
+    assert list(trunk_entries({"runs": 3, "grid": {"sizes": 3}})) == []
     assert entry_of(row | {"seed": 1}, 96, entries) is None
     assert entry_of(row | {"trunk_ratio": 0.3}, 96, entries) is None
+
+
+def test_settings_are_those_of_the_trainer() -> None:
+    assert set(SETTINGS) == set(TRAINING) - {"tokens", "batch"}
+
+
+def test_of_runs_of_one_setting_the_longest_is_left(phased: Table) -> None:
+    frame = phased.frame()
+    plain = (frame["domain"] == "code") & (frame["phase_start"] == 0) & frame["ratio"].between(0.1, 0.2)
+    again = frame[plain & (frame["tokens"] == 40_960) & (frame["size"] < 5e5)]
+    longer = pd.concat([again.assign(run="a shorter one"), frame], ignore_index=True)
+    assert len(candidates(space(), Table.from_frame(longer))) == len(candidates(space(), phased))
+
+
+def test_where_no_run_can_be_left_that_is_said(phased: Table) -> None:
+    for changes in ({"branches": Branches([9_000_000], [1_000], [0.4])}, {"seeds": [7]}):
+        with pytest.raises(ValueError, match="branches: no run of the table has these domains, sizes and seeds"):
+            candidates(space(**changes), phased)
+    with pytest.raises(ValueError, match="continue_runs and branches exclude each other"):
+        space(continue_runs=True)
+
+
+def test_a_run_of_the_same_setting_beside_a_branch_is_refused(study: Path, phased: Table) -> None:
+    content = {
+        "decision": {"domain": "code", "size": 922_720, "tokens": 131_072, "weights": [1, 1]},
+        "domains": ["code"],
+        "sizes": SIZES,
+        "ratios": [0.15],
+        "tokens": [300_000],
+        "branches": {"at": [65_536], "tokens": [26_624], "ratios": [0.4]},
+        "study": "study.yaml",
+    }
+    path = study.with_name("space.yaml")
+    path.write_text(yaml.safe_dump(content))
+    file = read_space(path)
+    offered = candidates(file.space, phased)
+    both = offered[(offered["trunk_ratio"].round(2) == 0.15) & (offered["size"] == SIZES[96])]
+    assert set(both["phase_part"] > 0) == {True, False}
+    with pytest.raises(ValueError, match="the trainer would branch from both"):
+        runs_file(both, file)

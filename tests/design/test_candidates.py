@@ -94,4 +94,11 @@ def test_device_hours_are_those_of_the_rows(table: Table) -> None:
     took = 1e-15 * table.size**0.8 * table.tokens
     found = cost_of(replace(table, gpu_hours=took), "GPU-hours")
     np.testing.assert_allclose(found.of(np.array([3e7]), np.array([2e9])), 1e-15 * 3e7**0.8 * 2e9)
+    # beyond what was timed hours go with the size, and nobody is told that they are known
+    largest = table.size.max()
+    one, ten = found.of(np.array([largest, 10 * largest]), np.array([1e9, 1e9]))
+    assert ten == pytest.approx(10 * one)
+    assert found.knows(largest)
+    assert not found.knows(2 * largest)
+    assert Cost().knows(1e12)
     assert found.says() == f"by the GPU-hours of {len(table.runs)} runs"

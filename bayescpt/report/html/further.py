@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from matplotlib.colors import to_hex
 
@@ -58,6 +59,13 @@ def further_of(fit: Fit | Mixture, file: SpaceFile, budget: float) -> Further:
     return Further(asked, budget, next_runs(thin, offered, values, budget, count=RUNS), cost)
 
 
+def _share(run: dict[str, Any]) -> str:
+    """The share of a run; of a branch those before and after, and where it leaves."""
+    if not run["phase_part"]:
+        return share(run["ratio"])
+    return f"{share(run['trunk_ratio'])}, after {count(run['start'])} tokens {share(run['phase_ratio'])}"
+
+
 def further(known: Further | None, asked: Asked, path: str) -> Section:
     """The verdict, its runs and what the others would bring; without a space, how to get one.
 
@@ -96,7 +104,7 @@ def further(known: Further | None, asked: Asked, path: str) -> Section:
                 str(place),
                 str(run["domain"]),
                 count(run["size"]),
-                share(run["ratio"]),
+                _share(run),
                 count(run["tokens"]),
                 str(run["seed"]),
                 f"{run['cost']:.3g}",
@@ -104,7 +112,7 @@ def further(known: Further | None, asked: Asked, path: str) -> Section:
             )
             for place, run in enumerate(found.chosen.to_dict("records"), 1)
         ]
-        columns = ("Run", "Domain", "Parameters", "Share", "Tokens", "Seed", "FLOPs", "Fall of the regret")
+        columns = ("Run", "Domain", "Parameters", "Share", "Tokens", "Seed", known.cost.unit, "Fall of the regret")
         caption = (
             "The runs to train, in order; falls of the expected regret in nats per token, each given those before."
         )
