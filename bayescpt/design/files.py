@@ -334,7 +334,7 @@ def runs_file(chosen: pd.DataFrame, file: SpaceFile) -> dict[str, Any]:
         if len(same) > 1:
             faults.append(
                 f"branches: a run of the same setting as one that a branch leaves is proposed beside it ({same[0]}), "
-                "and the trainer would branch from both; ask for one run at a time, or leave that ratio out of the space"
+                "and the trainer would branch from both; ask for one run at a time, or leave out that ratio"
             )
     if faults:
         raise ValueError("; ".join(dict.fromkeys(faults)))
