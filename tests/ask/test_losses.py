@@ -91,8 +91,10 @@ def test_a_saved_fit_keeps_the_learning_rates(trajectory: Fit, tmp_path: Path) -
         np.testing.assert_allclose(after, before, rtol=1e-9)
 
 
-def test_a_law_without_covariates_overlooks_such_columns(memory: Fit) -> None:
+def test_a_law_without_covariates_is_told_none(memory: Fit) -> None:
     points = pd.DataFrame({"domain": ["code"], "size": N, "ratio": 0.5, "tokens": D, "target": "domain"})
-    plain = predict(memory, points)
-    more = predict(memory, points.assign(lr_anneal=0.1, domain_tokens="many"))
-    np.testing.assert_array_equal(plain["predictive"], more["predictive"])
+    with pytest.raises(ValueError, match="'memory' does not look at domain_tokens, lr_anneal: leave the column out"):
+        predict(memory, points.assign(lr_anneal=0.1, domain_tokens="many"))
+    # a blank states nothing, and columns of the user's own are theirs
+    more = predict(memory, points.assign(lr_anneal=np.nan, note="mine"))
+    np.testing.assert_array_equal(predict(memory, points)["predictive"], more["predictive"])
