@@ -59,6 +59,7 @@ QUESTIONS = (
     Question("in sample", "scarce", ("repeated", "memory")),
     Question("epochs", "scarce", ("repeated", "memory")),
     Question("later", "scarce", ("repeated", "memory")),
+    Question("in sample", "phases", ("phased",)),
     *(Question(name, "phases", ("phased", "memory")) for name in ("phases", "long", "up", "size")),
 )
 
@@ -185,7 +186,7 @@ def priors_against(fitted: Fit) -> Iterator[str]:
     """What the rows made of the population's coordinates that no law without covariates has."""
     mean, sd = (getattr(fitted.posterior["population"], what)(("chain", "draw")) for what in ("mean", "std"))
     for place, coordinate in enumerate(fitted.model.law.coordinates):
-        if not any(word in coordinate.name for word in ("anneal", "epochs", "harm", "bend", "inherited")):
+        if not any(word in coordinate.name for word in ("anneal", "epochs", "harm", "bend", "inherited", "recency")):
             continue
         for code, target in enumerate(TARGETS):
             prior = coordinate.prior(target)  # type: ignore[arg-type]

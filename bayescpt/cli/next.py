@@ -19,7 +19,6 @@ from bayescpt.cli.session import Gather, session
 if TYPE_CHECKING:
     from rich.console import Console
 
-RATIOS = 65
 PAID = {"flops": "FLOPs", "gpu-hours": "GPU-hours"}
 """Names of units on the command line (design/cost.py)."""
 
@@ -83,9 +82,7 @@ def next_(
                 gather(check_domain, space, name, found)
         gather.done()
         from bayescpt.ask.horizon import horizon, warnings
-        from bayescpt.decide import ratios, with_phases
         from bayescpt.decide.plan import set_ratio
-        from bayescpt.decide.space import grid_of_ratios
         from bayescpt.design import candidates, cost_of, decision_values, next_runs
         from bayescpt.design.select import DRAWS
 
@@ -96,9 +93,7 @@ def next_(
             needs(found, "phase_part", f"{space}: branches and phases", "phased")
         paid = cost_of(found.table, PAID[cost])
         offered = candidates(file.space, found.table, paid)
-        actions = ratios(asked.size, asked.tokens, list(grid_of_ratios(RATIOS)))
-        if asked.phase_ratios:
-            actions = with_phases(actions, found.table, asked.phase_ratios, asked.phase_parts)
+        actions = asked.actions(found.table)
         values = decision_values(thin, asked.domain, actions, asked.objective, asked.confidence)
         ratio = actions[set_ratio(actions)].to_numpy(float)
         chosen = next_runs(

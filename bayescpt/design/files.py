@@ -12,11 +12,16 @@ import yaml
 
 from bayescpt.data.files import atomic_path
 from bayescpt.data.names import fault_of_name
+from bayescpt.data.table import Table
 from bayescpt.data.yaml_file import read_yaml
+from bayescpt.decide import ratios, with_phases
 from bayescpt.decide.objective import ForgettingBudget, Objective, WeightedLoss
+from bayescpt.decide.space import grid_of_ratios
 from bayescpt.design.branches import CONSTANT, GRID, Branches, branch_entry, entry_of, read_branch, trunk_entries
 from bayescpt.design.candidates import MOST, Space, is_number
 
+RATIOS = 65
+"""Of a decision: steps of 1/64."""
 KEYS = ("decision", "domains", "sizes", "ratios", "tokens", "seeds", "continue_runs", "branches", "study")
 DECISION = ("domain", "size", "tokens", "max_forgetting", "weights", "confidence", "phase_ratios", "phase_parts")
 BRANCHES = ("at", "tokens", "ratios", "kept", "settings")
@@ -42,6 +47,11 @@ class Question:
     confidence: float = 0.9
     phase_ratios: Sequence[float] = ()
     phase_parts: Sequence[float] = ()
+
+    def actions(self, table: Table) -> pd.DataFrame:
+        """What the final run may be: ratios, and last phases. Raises ValueError where no row tells of such phases."""
+        found = ratios(self.size, self.tokens, list(grid_of_ratios(RATIOS)))
+        return with_phases(found, table, self.phase_ratios, self.phase_parts) if self.phase_ratios else found
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from typing import Any
 
 from matplotlib.colors import to_hex
 
-from bayescpt.decide import ratios, with_phases
-from bayescpt.decide.space import grid_of_ratios
 from bayescpt.design import Cost, NextRuns, candidates, cost_of, decision_values, next_runs
 from bayescpt.design.files import Question, SpaceFile
 from bayescpt.design.select import DRAWS, STOP
@@ -21,7 +19,6 @@ from bayescpt.report.html.blocks import Block, Code, Grid, Pictures, Section, Wo
 from bayescpt.report.html.picture import picture
 from bayescpt.report.units import count, share
 
-RATIOS = 65
 RUNS = 4
 """Runs that a report proposes at most."""
 
@@ -52,10 +49,7 @@ def further_of(fit: Fit | Mixture, file: SpaceFile, budget: float) -> Further:
     asked, thin = file.question, fit.thinned(DRAWS)
     cost = cost_of(fit.table)
     offered = candidates(file.space, fit.table, cost)
-    actions = ratios(asked.size, asked.tokens, list(grid_of_ratios(RATIOS)))
-    if asked.phase_ratios:
-        actions = with_phases(actions, fit.table, asked.phase_ratios, asked.phase_parts)
-    values = decision_values(thin, asked.domain, actions, asked.objective, asked.confidence)
+    values = decision_values(thin, asked.domain, asked.actions(fit.table), asked.objective, asked.confidence)
     return Further(asked, budget, next_runs(thin, offered, values, budget, count=RUNS), cost)
 
 
