@@ -110,9 +110,9 @@ def residuals(fitted: Fit) -> np.ndarray:
     grouped = layout_of(table, model.law, model.hierarchy.groups(table))
     mean = fitted.posterior.mean(("chain", "draw"))
     coordinates = jnp.asarray(mean["coordinates"].transpose("target", "domain", "coordinate").values)
-    by_name = mean["base_effect"].transpose("target", "domain", "base").values
+    by_name = mean["base_effect"].transpose("target", "domain", "base", "end").values
     base, domain = np.maximum(grouped.bases, 0).transpose(2, 0, 1)
-    effect = np.nan_to_num(by_name[:, domain, base]) * np.asarray(grouped.rows.base_mask)
+    effect = np.nan_to_num(by_name[:, domain, base]) * np.asarray(grouped.rows.base_mask)[..., None]
     noise = NoiseDraw(*(jnp.asarray(mean[name].values) for name in NOISE), df=jnp.full(len(TARGETS), jnp.inf))
 
     def expectation(coordinates: Array, effect: Array, noise: NoiseDraw) -> Array:
