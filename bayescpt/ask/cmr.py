@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
 from bayescpt.ask.each import of_each
-from bayescpt.ask.losses import Losses, refuse_without_share
+from bayescpt.ask.losses import Losses, refuse_phase, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
@@ -55,6 +55,7 @@ def critical_ratio(
         raise ValueError(f"the multiplier lambda must be positive (or infinite), got {multiplier}")
     refuse_without_share(fit)
     losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss}, stated)
+    refuse_phase(stated)
     limit = losses.base("general") + tolerance
     weight = 0.0 if math.isinf(multiplier) else 1.0 / multiplier
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from bayescpt.ask.answer import ratio_answer
 from bayescpt.ask.each import of_each
-from bayescpt.ask.losses import Losses, check_setting
+from bayescpt.ask.losses import Losses, check_setting, refuse_phase
 from bayescpt.ask.search import GRID, least
 from bayescpt.fit import Fit
 
@@ -72,6 +72,7 @@ def ratio_under_limited_data(
     said = dict(stated or {}) | ({"domain_tokens": float(domain_tokens)} if EPOCHS in law.covariates else {})
     base = None if base_loss is None else {"domain": base_loss}
     losses = Losses(fit, domain, size, domain_tokens if tokens is None else tokens, base, said)  # type: ignore[arg-type]
+    refuse_phase(stated)
 
     def loss(ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
         return losses.at("domain", ratio, domain_tokens / ratio if tokens is None else None)

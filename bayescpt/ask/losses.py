@@ -19,6 +19,7 @@ from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
 from bayescpt.model.covariates import COVARIATES, Question, refuse_statements, without_own_share
+from bayescpt.model.covariates.phases import PhasePart
 from bayescpt.model.layout import BASE_SHARE, EVEN, progress_of
 from bayescpt.model.noise import deviation_scale, loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
@@ -280,4 +281,17 @@ def refuse_without_share(fit: Fit) -> None:
     if not law.uses_share:
         raise ValueError(
             f"the law '{law.name}' does not see what a model is trained on, so it has no ratio to give: fit another"
+        )
+
+
+def refuse_phase(stated: Mapping[str, Any] | None) -> None:
+    """Raise ValueError where a last phase is stated in a question that looks for a ratio.
+
+    The ratio of a run is the mean over its phases, so that most ratios of [0, 1] cannot be had with a given last one.
+    """
+    if (stated or {}).get(PhasePart.statement):
+        raise ValueError(
+            f"a ratio is looked for among all of [0, 1], and a run whose last {stated[PhasePart.statement]} "  # type: ignore[index]
+            "is set has not all of them: ask for a plan over runs with such a phase (plan with with_phases, or on the "
+            "command line plan --phase-ratios), which chooses the ratio before it"
         )

@@ -9,7 +9,7 @@ import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
 from bayescpt.ask.each import of_each
-from bayescpt.ask.losses import Losses, refuse_without_share
+from bayescpt.ask.losses import Losses, refuse_phase, refuse_without_share
 from bayescpt.ask.search import largest_ratio
 from bayescpt.fit import Fit
 
@@ -50,6 +50,7 @@ def ratio_under_budget(
         raise ValueError(f"max_forgetting must be at least 0, got {max_forgetting}")
     refuse_without_share(fit)
     losses = Losses(fit, domain, size, tokens, None if base_loss is None else {"general": base_loss}, stated)
+    refuse_phase(stated)
     base = losses.base("general")
     limit = base * (1 + max_forgetting) if relative else base + max_forgetting
     value, none, every = largest_ratio(lambda ratio: losses.at("general", ratio) <= limit)

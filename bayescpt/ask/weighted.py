@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from bayescpt.ask.answer import ratio_answer
 from bayescpt.ask.each import of_each
-from bayescpt.ask.losses import Losses, refuse_without_share
+from bayescpt.ask.losses import Losses, refuse_phase, refuse_without_share
 from bayescpt.ask.search import GRID, least
 from bayescpt.fit import Fit
 from bayescpt.schema import DOMAIN, GENERAL
@@ -59,6 +59,7 @@ def ratio_of_least_loss(
     check_weights(general_weight, domain_weight)
     refuse_without_share(fit)
     losses = Losses(fit, domain, size, tokens, dict(base_loss or {}) or None, stated)  # type: ignore[arg-type]
+    refuse_phase(stated)
 
     def loss(ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
         parts = ((GENERAL, general_weight), (DOMAIN, domain_weight))

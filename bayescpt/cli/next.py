@@ -83,7 +83,7 @@ def next_(
         gather.done()
         from bayescpt.ask.horizon import horizon, warnings
         from bayescpt.decide.plan import set_ratio
-        from bayescpt.design import candidates, cost_of, decision_values, next_runs
+        from bayescpt.design import candidates, cost_of, next_runs
         from bayescpt.design.select import DRAWS
 
         asked, thin = file.question, found.thinned(DRAWS)
@@ -94,7 +94,7 @@ def next_(
         paid = cost_of(found.table, PAID[cost])
         offered = candidates(file.space, found.table, paid)
         actions = asked.actions(found.table)
-        values = decision_values(thin, asked.domain, actions, asked.objective, asked.confidence)
+        values = asked.values(thin, actions)
         ratio = actions[set_ratio(actions)].to_numpy(float)
         chosen = next_runs(
             thin,

@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     phase_rules.half_told,
     phase_rules.late_starts,
     phase_rules.impossible_shares,
+    phase_rules.other_trunks,
     phase_rules.moving_shares,
     share_rules.share_sums,
     share_rules.share_conflicts,

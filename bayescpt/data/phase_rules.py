@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from bayescpt.data.cells import Sheet
-from bayescpt.data.faults import Fault, row_list
-from bayescpt.data.row_rules import ROW_TOKENS, moving
+from bayescpt.data.faults import Fault, abbreviated, row_list
+from bayescpt.data.row_rules import RATIO_DRIFT, ROW_TOKENS, moving
 from bayescpt.data.share_rules import SHARE_TOLERANCE
 from bayescpt.schema import PHASE
 
@@ -58,6 +59,41 @@ def impossible_shares(sheet: Sheet) -> Iterator[Fault]:
             f"before it leads there in {row_list(_numbers(odd))}; correct one of the three"
         )
         yield Fault("phase_conflict", message, SHARE, _numbers(odd))
+
+
+def other_trunks(sheet: Sheet) -> Iterator[Fault]:
+    """Rows of a run before its first change whose share is not the one that the rows after it imply.
+
+    Of what is implied, s1 = (r D - s2 (D - t)) / t with the change at t, errors in r count D / t times.
+    """
+    rows = _told(sheet)
+    if not rows.any() or "ratio" not in sheet.cells:
+        return
+    rows = rows & sheet.usable("run", "ratio")
+    names = ("run", START, SHARE, "tokens", "ratio")
+    frame = pd.DataFrame({name: sheet.cells[name].values[rows] for name in names}).assign(row=np.flatnonzero(rows))
+    later = frame[(frame[START] > 0) & (frame[START] < frame["tokens"])]
+    first = later[later[START] == later.groupby("run")[START].transform("min")]
+    one = first.loc[first.groupby("run")["tokens"].idxmin()].set_index("run")
+    implied = (one["ratio"] * one["tokens"] - one[SHARE] * (one["tokens"] - one[START])) / one[START]
+    slack = (SHARE_TOLERANCE * one["tokens"] + ROW_TOKENS) / one[START]
+    before = frame[(frame[START] == 0) & frame["run"].isin(one.index)]
+    if before.empty:
+        return
+    run, tokens = before["run"], before["tokens"]
+    allowed = RATIO_DRIFT * np.sqrt((run.map(one[START]) / tokens).clip(lower=1)) + ROW_TOKENS / tokens + run.map(slack)
+    odd = before[((before["ratio"] - run.map(implied)).abs() > allowed) | (tokens > run.map(one[START]))]
+    if len(odd):
+        parts = [
+            f"run {row.run!r} has {row.ratio:g} in row {row.row + 1} at {row.tokens:g} tokens, and "
+            f"{implied[row.run]:.3g} up to {one[START][row.run]:g} by the rows after"
+            for row in odd.drop_duplicates("run").itertuples()
+        ]
+        message = (
+            f"expected rows before a {START} to have the share that the rows after it leave for them, got "
+            f"{abbreviated(parts, 'runs')}; correct {START}, {SHARE} or the ratio, which is the mean over the whole run"
+        )
+        yield Fault("phase_trunk", message, "ratio", tuple(sorted(int(i) + 1 for i in odd["row"])))
 
 
 def moving_shares(sheet: Sheet) -> Iterator[Fault]:

@@ -92,6 +92,21 @@ def phases_of_runs(table: Table) -> pd.DataFrame:
     return frame.loc[frame.groupby("run")["tokens"].idxmax()].reset_index(drop=True)
 
 
+def shared(offered: pd.DataFrame, chosen: pd.DataFrame) -> np.ndarray:
+    """What of the cost of every candidate is paid by the branches chosen: of a trunk that is trained once more for
+    them, the part up to the farthest point at which they leave it."""
+    paid = np.zeros(len(offered))
+    if "trunk_cost" not in offered:
+        return paid
+    again = offered["trunk_cost"].to_numpy(float)
+    for one in chosen.itertuples():
+        same = (offered["domain"] == one.domain) & (offered["seed"] == one.seed)
+        same &= np.isclose(offered["size"].to_numpy(float), one.size, rtol=SAME)
+        same &= (offered["trunk_ratio"] - one.trunk_ratio).abs() < SAME_RATIO
+        paid = np.where(same, np.maximum(paid, np.minimum(again, one.trunk_cost)), paid)
+    return paid
+
+
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with the columns of a last phase; those that say nothing of one have one share throughout."""
     absent = {"trunk_ratio": "ratio", "phase_part": None, "phase_ratio": None}

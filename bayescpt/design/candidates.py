@@ -14,7 +14,7 @@ from bayescpt.data.table import Table
 from bayescpt.design.branches import GRID, SAME, SAME_RATIO, Branches, branch_grid, phases_of_runs
 from bayescpt.design.cost import Cost, cost_of
 
-COLUMNS = (*GRID, "cost")
+COLUMNS = (*GRID, "cost", "trunk_cost")
 MOST = 1e18
 """Parameters and tokens that nobody will ask for."""
 
@@ -94,8 +94,9 @@ def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataF
 
     ``start`` is the number of tokens that a run of the table has already, where it is continued or left for a branch;
     else 0. ``trunk_ratio``, ``phase_part`` and ``phase_ratio`` are those of a branch, see design/branches.py; its
-    ``ratio`` and ``tokens`` are those of the whole run. A setting that was run as long or longer is left out; where the
-    table knows seeds, with its seed.
+    ``ratio`` and ``tokens`` are those of the whole run. ``trunk_cost`` is what of the cost of a branch training its
+    trunk once more takes, which other branches of that trunk share. A setting that was run as long or longer is
+    left out; where the table knows seeds, with its seed.
 
     Raises ValueError where nothing is left.
 
@@ -131,7 +132,9 @@ def candidates(space: Space, table: Table, cost: Cost | None = None) -> pd.DataF
             "the space has no run that the table does not have already: add sizes, ratios, tokens or seeds"
         )
     size, paid = left["size"].to_numpy(), left["paid"].to_numpy()
-    return left.assign(cost=cost.of(size, paid))[list(COLUMNS)].reset_index(drop=True)
+    once_more = np.maximum(paid - (left["tokens"] - left["start"]).to_numpy(), 0.0)
+    left = left.assign(cost=cost.of(size, paid), trunk_cost=cost.of(size, once_more))
+    return left[list(COLUMNS)].reset_index(drop=True)
 
 
 def alike(runs: pd.DataFrame, other: Any) -> np.ndarray:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from bayescpt.data.table import Table
 from bayescpt.decide.objective import Objective
 from bayescpt.decide.outcomes import outcomes
+from bayescpt.decide.phases import with_phases
 from bayescpt.decide.plan import hindsight
+from bayescpt.decide.space import grid_of_ratios, ratios
 from bayescpt.fit import Fit, Mixture
+from bayescpt.schema import GENERAL
+
+RATIOS = 65
+"""Of a decision: steps of 1/64."""
 
 
 def decision_values(
@@ -64,3 +72,35 @@ def deciding_ratio(
         array([0.1, 0.5])
     """
     return ratio[values.argmax(axis=0)]
+
+
+@dataclass(frozen=True)
+class Question:
+    """The decision that the next runs are to serve.
+
+    Args:
+        domain, size, tokens: of the final run.
+        objective: what is wanted of it.
+        confidence: with which its constraint is to hold.
+        phase_ratios, phase_parts: shares and parts of a last phase that it may have, see decide/phases.py.
+        base_loss: general loss of its base in nats per token, where the table has none or the base is another.
+    """
+
+    domain: str
+    size: float
+    tokens: float
+    objective: Objective
+    confidence: float = 0.9
+    phase_ratios: Sequence[float] = ()
+    phase_parts: Sequence[float] = ()
+    base_loss: float | None = None
+
+    def actions(self, table: Table) -> pd.DataFrame:
+        """What the final run may be: ratios, and last phases. Raises ValueError where no row tells of such phases."""
+        found = ratios(self.size, self.tokens, list(grid_of_ratios(RATIOS)))
+        return with_phases(found, table, self.phase_ratios, self.phase_parts) if self.phase_ratios else found
+
+    def values(self, fit: Fit | Mixture, actions: pd.DataFrame) -> Float[np.ndarray, "action draw"]:
+        """What each of ``actions`` is worth by draw, see design/decision.py."""
+        base: dict[str, float] | None = None if self.base_loss is None else {GENERAL: self.base_loss}
+        return decision_values(fit, self.domain, actions, self.objective, self.confidence, base)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,46 +12,19 @@ import yaml
 
 from bayescpt.data.files import atomic_path
 from bayescpt.data.names import fault_of_name
-from bayescpt.data.table import Table
 from bayescpt.data.yaml_file import read_yaml
-from bayescpt.decide import ratios, with_phases
 from bayescpt.decide.objective import ForgettingBudget, Objective, WeightedLoss
-from bayescpt.decide.space import grid_of_ratios
 from bayescpt.design.branches import CONSTANT, GRID, Branches, branch_entry, entry_of, read_branch, trunk_entries
 from bayescpt.design.candidates import MOST, Space, is_number
+from bayescpt.design.decision import Question
 
-RATIOS = 65
-"""Of a decision: steps of 1/64."""
 KEYS = ("decision", "domains", "sizes", "ratios", "tokens", "seeds", "continue_runs", "branches", "study")
-DECISION = ("domain", "size", "tokens", "max_forgetting", "weights", "confidence", "phase_ratios", "phase_parts")
+DECISION = ("domain", "size", "tokens", "max_forgetting", "weights", "confidence", "base_loss")
+PHASES = ("phase_ratios", "phase_parts")
+"""Keys of a decision whose run may end with a phase of its own."""
 BRANCHES = ("at", "tokens", "ratios", "kept", "settings")
 REPLACED = ("runs", "grid", "branches")
 """Parts of a study that the runs proposed take the place of."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """The decision that the next runs are to serve.
-
-    Args:
-        domain, size, tokens: of the final run.
-        objective: what is wanted of it.
-        confidence: with which its constraint is to hold.
-        phase_ratios, phase_parts: shares and parts of a last phase that it may have, see decide/phases.py.
-    """
-
-    domain: str
-    size: float
-    tokens: float
-    objective: Objective
-    confidence: float = 0.9
-    phase_ratios: Sequence[float] = ()
-    phase_parts: Sequence[float] = ()
-
-    def actions(self, table: Table) -> pd.DataFrame:
-        """What the final run may be: ratios, and last phases. Raises ValueError where no row tells of such phases."""
-        found = ratios(self.size, self.tokens, list(grid_of_ratios(RATIOS)))
-        return with_phases(found, table, self.phase_ratios, self.phase_parts) if self.phase_ratios else found
 
 
 @dataclass(frozen=True)
@@ -167,7 +140,7 @@ def _names(value: Any, faults: list[str]) -> dict[float, Any]:
 
 def _question(value: Any, faults: list[str]) -> Question | None:
     before = len(faults)
-    entry = _mapping("decision", value, DECISION, faults)
+    entry = _mapping("decision", value, DECISION + PHASES, faults)
     missing = [name for name in ("domain", "size", "tokens") if name not in entry]
     if missing:
         faults.append(f"decision: missing {', '.join(missing)}")
@@ -178,6 +151,9 @@ def _question(value: Any, faults: list[str]) -> Question | None:
     for name, number in (("size", size), ("tokens", tokens)):
         if not (is_number(number) and 1 <= number <= MOST):
             faults.append(f"decision.{name}: expected a number from 1 to {MOST:g}, got {number!r}")
+    base = _number(entry["base_loss"]) if "base_loss" in entry else None
+    if base is not None and not (is_number(base) and base > 0):
+        faults.append(f"decision.base_loss: expected a general loss in nats per token, got {base!r}")
     if "domain" in entry and (fault := fault_of_name(entry["domain"])):
         faults.append(f"decision.domain: {fault}")
     if not (is_number(confidence) and 0 < confidence < 1):
@@ -190,9 +166,8 @@ def _question(value: Any, faults: list[str]) -> Question | None:
             objective = ForgettingBudget(*_budget(entry["max_forgetting"]))
     except (TypeError, ValueError) as error:
         faults.append(f"decision: {error}")
-    names = ("phase_ratios", "phase_parts")
-    phases = {n: [_number(v) for v in _list(f"decision.{n}", entry.get(n, []), faults)] for n in names}
-    if len(set(names) & set(entry)) == 1:
+    phases = {n: [_number(v) for v in _list(f"decision.{n}", entry.get(n, []), faults)] for n in PHASES}
+    if len(set(PHASES) & set(entry)) == 1:
         faults.append("decision: phase_ratios and phase_parts go together")
     for name, values in phases.items():
         inside = (0 <= one <= 1 if name == "phase_ratios" else 0 < one < 1 for one in values if is_number(one))
@@ -201,7 +176,7 @@ def _question(value: Any, faults: list[str]) -> Question | None:
             faults.append(f"decision.{name}: expected numbers {ends}, got {values!r}")
     if len(faults) > before or objective is None:
         return None
-    return Question(str(entry["domain"]), size, tokens, objective, confidence, **phases)
+    return Question(str(entry["domain"]), size, tokens, objective, confidence, **phases, base_loss=base)
 
 
 def _unknown(study: dict[str, Any], names: Mapping[float, Any], domains: list[Any]) -> list[str]:

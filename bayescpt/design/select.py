@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bayescpt.data.table import Table
 from bayescpt.design.acquisition import MOST_NUMBERS, Acquisition, Quantities, RegretReduction, Seen, given
-from bayescpt.design.branches import GRID, SAME, completed
+from bayescpt.design.branches import GRID, SAME, completed, shared
 from bayescpt.design.candidates import alike, reached_by
 from bayescpt.design.observe import measured
 from bayescpt.fit import Fit, Mixture
@@ -82,6 +82,8 @@ def next_runs(
 ) -> NextRuns:
     """Up to ``count`` runs within ``budget``, one after another, each given those before and those pending.
 
+    Branches of one trunk that is trained once more for them pay for it together: the first of them in full.
+
     Args:
         candidates: what may be run and its cost (design/candidates.py).
         values: of every action by draw of ``fit`` (design/decision.py): what the runs are to serve.
@@ -134,7 +136,8 @@ def next_runs(
     left = budget
     reason = ""
     for _ in range(count):
-        open_ = cost[view] <= left
+        price = cost[view] - shared(offered.iloc[view], pd.DataFrame(chosen))
+        open_ = price <= left
         if not open_.any():
             reason = "of the best runs nothing is left" if not len(view) else "the rest of the budget pays for no other"
             break
@@ -151,12 +154,12 @@ def next_runs(
             break
         left_of, says = _split(wanted.quantities(), known)
         gain = wanted.gain(left_of, seen, says)
-        score = np.where(worth, _score(gain, cost[view], power), -np.inf)
+        score = np.where(worth, _score(gain, price, power), -np.inf)
         best = int(np.argmax(score))
         row = offered.iloc[view[best]].to_dict()
-        row |= {"gain": gain[best], "score": score[best], "regret_fall": falls[best]}
+        row |= {"cost": price[best], "gain": gain[best], "score": score[best], "regret_fall": falls[best]}
         chosen.append({name: value.item() if hasattr(value, "item") else value for name, value in row.items()})
-        left -= cost[view[best]]
+        left -= price[best]
         known = np.concatenate([known, kept[best]])
         # the same run at another length is a checkpoint of this one, or this one is a checkpoint of it
         same = _same(offered.iloc[view], offered.iloc[[view[best]]])

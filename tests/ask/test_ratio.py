@@ -5,8 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bayescpt.ask import ratio_under_budget, summary
-from bayescpt.fit import Check, Fit, UnreliableFit
+from bayescpt.ask import (
+    critical_ratio,
+    ratio_of_least_loss,
+    ratio_under_budget,
+    ratio_under_limited_data,
+    summary,
+)
+from bayescpt.data import Table
+from bayescpt.fit import Check, Fit, UnreliableFit, prior_fit
 
 N, D = 4e7, 1e9
 BASE = 3.0 - 0.04
@@ -74,3 +81,24 @@ def test_a_fit_that_failed_answers_only_when_accepted(ramp: Fit) -> None:
         failed.accept(" ")
     accepted = ratio_under_budget(failed.accept("a test"), "code", N, D, 0.1)
     np.testing.assert_array_equal(accepted["value"], ratio_under_budget(ramp, "code", N, D, 0.1)["value"])
+
+
+def test_a_last_phase_is_a_question_for_a_plan(table: Table, memory: Fit) -> None:
+    """Most ratios cannot be had with a given last phase, a small one first of all."""
+    frame = table.frame()
+    frame = frame.assign(phase_start=0.0, phase_ratio=frame["ratio"])
+    phased = prior_fit(Table.from_frame(frame), "phased", draws=20, seed=5)
+    late = {"phase_part": 0.2, "phase_ratio": 0.8}
+    questions = (
+        lambda fit, stated: ratio_under_budget(fit, "code", N, D, 0.1, stated=stated),
+        lambda fit, stated: critical_ratio(fit, "code", N, D, stated=stated),
+        lambda fit, stated: ratio_of_least_loss(fit, "code", N, D, 1, 1, stated=stated),
+        lambda fit, stated: ratio_under_limited_data(fit, "code", N, D, stated=stated),
+    )
+    for ask in questions:
+        with pytest.raises(ValueError, match=r"whose last 0\.2 is set .* plan --phase-ratios"):
+            ask(phased, late)
+        with pytest.raises(ValueError, match="'memory' does not look at phase_part, phase_ratio"):
+            ask(memory, late)
+        without = ask(phased, {"phase_part": 0.0, "phase_ratio": 0.8})
+        np.testing.assert_array_equal(without["value"], ask(phased, None)["value"])

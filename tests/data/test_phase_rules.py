@@ -86,3 +86,24 @@ def test_a_phase_keeps_its_share(phased: pd.DataFrame) -> None:
     moved = phased.copy()
     moved.loc[late[:2], "phase_ratio"] = 0.7
     assert "ratio_moves" in codes(moved)
+
+
+def test_rows_before_the_change_have_the_share_that_rows_after_it_imply(phased: pd.DataFrame) -> None:
+    early = (phased["run"] == RUN) & (phased["phase_start"] == 0) & (phased["tokens"] > 0)
+    assert early.any()
+    columns = ["ratio", "phase_ratio"]
+    assert validate(phased.assign(**{name: phased[name].mask(early, BEFORE + 0.01) for name in columns})) == ()
+    (fault,) = validate(phased.assign(**{name: phased[name].mask(early, 0.7) for name in columns}))
+    assert fault.code == "phase_trunk"
+    assert fault.rows == tuple(phased.index[early] + 1)
+    assert "run '001' has 0.7 in row" in fault.message
+    assert "and 0.5 up to 6e+07 by the rows after" in fault.message
+
+
+def test_a_row_after_the_change_says_so(phased: pd.DataFrame) -> None:
+    """One that says 0 claims one mixture up to there."""
+    late = phased.index[phased["phase_start"] > 0]
+    wrong = phased.copy()
+    wrong.loc[late[:2], "phase_start"] = 0.0
+    wrong.loc[late[:2], "phase_ratio"] = wrong.loc[late[:2], "ratio"]
+    assert "phase_trunk" in codes(wrong)

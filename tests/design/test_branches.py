@@ -205,3 +205,20 @@ def test_a_run_of_the_same_setting_beside_a_branch_is_refused(study: Path, phase
     assert set(both["phase_part"] > 0) == {True, False}
     with pytest.raises(ValueError, match="the trainer would branch from both"):
         runs_file(both, file)
+
+
+def test_branches_of_one_trunk_pay_for_it_once(phased: Table) -> None:
+    """The first in full; those that leave it earlier their own tokens, later ones the rest of the way as well."""
+    fit = prior_fit(phased, "phased", seed=5, draws=100)
+    values = decision_values(fit, "code", ratios(SIZES[160], 131_072), WeightedLoss(1, 1), 0.9)
+    offered = candidates(space(branches=Branches(WANTED.at, [26_624], [0.4, 0.85, 0.99])), phased, Cost())
+    offered = offered[offered["phase_part"] > 0]
+    chosen = next_runs(fit, offered, values, budget=1e20, count=9, least_gain=0).chosen
+    assert chosen.duplicated("trunk_ratio").any()
+    for _, branches in chosen.groupby("trunk_ratio"):
+        trained = np.maximum.accumulate(branches["start"].to_numpy())
+        paid = np.diff(trained, prepend=0.0) + 26_624
+        np.testing.assert_allclose(branches["cost"], 6 * SIZES[96] * paid)
+    first = offered[(offered["trunk_ratio"].round(2) == 0.15) & (offered["start"] == 65_536)]
+    enough = 1.01 * (first["cost"].min() + 6 * SIZES[96] * 26_624)
+    assert len(next_runs(fit, first, values, budget=enough, count=3, least_gain=0).chosen) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from bayescpt.decide import ForgettingBudget, WeightedLoss, plan, ratios
 from bayescpt.design import deciding_ratio, decision_values
-from bayescpt.design.decision import values_of
+from bayescpt.design.decision import Question, values_of
 from bayescpt.fit import Fit
 
 ACTIONS = ratios(1e7, 1e9)
@@ -49,3 +49,12 @@ def test_where_nothing_holds_the_closest_stands_in() -> None:
     utility = np.array([[0.0], [1.0], [2.0]])
     values = values_of(utility, np.array([[-1.0], [-2.0], [-3.0]]), 0.9)
     np.testing.assert_allclose(values[:, 0], [0.0, -9.0, -18.0])
+
+
+def test_another_base_moves_the_budget(memory: Fit) -> None:
+    asked = {base: Question("code", 1e7, 1e9, ForgettingBudget(0.1), 0.8, base_loss=base) for base in (None, 2.9, 3.2)}
+    actions = asked[None].actions(memory.table)
+    best = {base: one.values(memory, actions).mean(axis=1).argmax() for base, one in asked.items()}
+    assert best[2.9] != best[3.2]
+    again = decision_values(memory, "code", actions, ForgettingBudget(0.1), 0.8, {"general": 3.2})
+    np.testing.assert_array_equal(asked[3.2].values(memory, actions), again)

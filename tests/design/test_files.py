@@ -54,7 +54,7 @@ def write(folder: Path, content: Any) -> Path:
 def test_the_trainer_reads_what_is_proposed(space: Path) -> None:
     file = read_space(space)
     assert file.question.objective == ForgettingBudget(0.05)
-    assert (file.question.tokens, file.question.confidence) == (2e5, 0.8)
+    assert (file.question.tokens, file.question.confidence, file.question.base_loss) == (2e5, 0.8, None)
     out = space.with_name("next.yaml")
     write_runs(out, runs_file(CHOSEN, file))
     (run,) = read_study(out).runs
@@ -84,6 +84,7 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
         ({"decision": SPACE["decision"] | {"weights": [1, 1]}}, "expected either max_forgetting or weights"),
         ({"decision": SPACE["decision"] | {"max_forgetting": "much"}}, "decision: "),
         ({"decision": SPACE["decision"] | {"confidence": 2, "size": -1}}, r"decision.size: .*decision.confidence: "),
+        ({"decision": SPACE["decision"] | {"base_loss": 0}}, "decision.base_loss: expected a general loss .*got 0"),
         ({"decision": 3}, "decision: expected keys and values, got 3"),
         ({"sizes": ["big"]}, "sizes: expected numbers of parameters, got 'big'"),
         ({"sizes": {32: 5, 64: 5}}, "sizes: 5 stands twice"),

@@ -13,7 +13,8 @@ import pytest
 from bayescpt.decide import ForgettingBudget, plan, ratios
 from bayescpt.decide.trust import cautions
 from bayescpt.design import Space
-from bayescpt.design.files import Question, SpaceFile
+from bayescpt.design.decision import Question
+from bayescpt.design.files import SpaceFile
 from bayescpt.fit import Fit, Mixture, UnreliableFit, prior_fit
 from bayescpt.report import Report, asked_of, report
 from bayescpt.report.html.blocks import Items

@@ -8,8 +8,9 @@ from typing import Any
 
 from matplotlib.colors import to_hex
 
-from bayescpt.design import Cost, NextRuns, candidates, cost_of, decision_values, next_runs
-from bayescpt.design.files import Question, SpaceFile
+from bayescpt.design import Cost, NextRuns, candidates, cost_of, next_runs
+from bayescpt.design.decision import Question
+from bayescpt.design.files import SpaceFile
 from bayescpt.design.select import DRAWS, STOP
 from bayescpt.fit import Fit, Mixture
 from bayescpt.report import plots
@@ -49,7 +50,7 @@ def further_of(fit: Fit | Mixture, file: SpaceFile, budget: float) -> Further:
     asked, thin = file.question, fit.thinned(DRAWS)
     cost = cost_of(fit.table)
     offered = candidates(file.space, fit.table, cost)
-    values = decision_values(thin, asked.domain, asked.actions(fit.table), asked.objective, asked.confidence)
+    values = asked.values(thin, asked.actions(fit.table))
     return Further(asked, budget, next_runs(thin, offered, values, budget, count=RUNS), cost)
 
 
