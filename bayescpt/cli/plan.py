@@ -156,7 +156,6 @@ def plan(
         others = [gather(retained_set, "--retain", text, lambda path: load(path, accept, say)) for text in retain or []]
         gather.done()
         from bayescpt.decide import DomainLoss, ForgettingBudget, RetainedBudgets, WeightedLoss
-        from bayescpt.decide.phases import phased_domains
 
         wanted: Objective
         if budget is None:
@@ -182,8 +181,6 @@ def plan(
             limits,
         )
         actions = actions_of(found, domain, space)
-        if late is not None and domain not in phased_domains(found.table):
-            say.warn(f"no run of '{domain}' changes its mixture: what a last phase does is told by other domains")
         _tell(found, domain, actions, wanted, confidence, base_loss, path, say)
 
 
@@ -198,6 +195,7 @@ def _tell(
     say: Session,
 ) -> None:
     from bayescpt.ask.horizon import horizon, warnings
+    from bayescpt.decide.phases import cautions_of_phase
     from bayescpt.decide.plan import plan as choose
     from bayescpt.decide.trust import cautions, trust
 
@@ -206,7 +204,7 @@ def _tell(
     place = horizon(found.table, domain, chosen.action["size"], chosen.action["tokens"])
     for line in warnings([place]):
         say.warn(line)
-    for line in cautions(chosen, place):
+    for line in cautions(chosen, place) + cautions_of_phase(chosen.action, found.table, domain):
         say.warn(line)
     told = chosen.summary() | {"trust": trust(place)} | place.fields() | also(found) | {"method": found.method}
     if path is not None:

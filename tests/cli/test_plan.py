@@ -137,5 +137,6 @@ def test_a_last_phase_is_chosen_too(answer: Callable[..., Any], run: Callable[..
     assert told["action"]["phase_part"] == best["phase_part"]
     assert told["action"]["ratio"] == pytest.approx(best["ratio"])
     assert ("the last 0.25 of it at 1 (mean" in run(*asked, *late).stdout) == (best["phase_part"] > 0)
+    assert ("intervals of the law phased held" in run(*asked, *late).stderr) == (best["phase_part"] > 0)
     beyond = answer(*asked, "--phase-ratios", "0.1", "--phase-parts", "0.25", status=2)["message"]
     assert "last phases of the table had shares from 1 to 1: no row tells what 0.1 would do" in beyond

@@ -10,7 +10,7 @@ import pytest
 
 from bayescpt import ForgettingBudget, Table
 from bayescpt.decide import WeightedLoss, plan, ratios, with_phases
-from bayescpt.decide.phases import phased_domains, phases_of
+from bayescpt.decide.phases import cautions_of_phase, phased_domains, phases_of
 from bayescpt.fit import Fit, prior_fit
 
 SIZE, TOKENS = 922_720.0, 131_072.0
@@ -108,3 +108,24 @@ def test_ratios_that_do_as_well_are_those_that_are_set(phased: Table, prior: Fit
     chosen = plan(prior, "code", actions, ForgettingBudget(10.0), confidence=0.5)
     low, high = chosen.tied_ratios
     assert low <= chosen.action["trunk_ratio"] <= high
+
+
+def test_what_makes_a_last_phase_hard_to_foresee(phased: Table) -> None:
+    assert phased.phase_start is not None
+    assert phased.phase_ratio is not None
+    up = {"trunk_ratio": 0.4, "phase_part": 0.2, "phase_ratio": 0.8}
+    down = up | {"trunk_ratio": 0.8, "phase_ratio": 0.4}
+    assert cautions_of_phase({"phase_part": 0.0, "ratio": 0.3}, phased, "code") == []
+    assert cautions_of_phase({"ratio": 0.3}, phased, "code") == []
+    for action in (up, down):
+        (held,) = cautions_of_phase(action, phased, "code")
+        assert "81% of general and 89% of domain losses" in held
+    assert "no run of 'law' changes its mixture" in cautions_of_phase(up, phased, "law")[1]
+    start, late = phased.phase_start, phased.phase_ratio * (phased.tokens - phased.phase_start)
+    before = (phased.ratio * phased.tokens - late) / np.maximum(start, 1.0)
+    falling = phased.select((phased.phase_start == 0) | (phased.phase_ratio < before))
+    assert len(cautions_of_phase(down, falling, "code")) == 1
+    _, told = cautions_of_phase(up, falling, "code")
+    assert told.startswith("no last phase of the table raises the share of the domain, and lowering it does not tell")
+    rising = phased.select((phased.phase_start == 0) | (phased.phase_ratio > before))
+    assert "lowers the share" in cautions_of_phase(down, rising, "code")[1]
