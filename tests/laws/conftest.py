@@ -28,18 +28,36 @@ class Gradient(NamedTuple):
 
 @cache
 def compiled(law: Law) -> dict[str, jax.stages.Wrapped]:
-    """Loss, and loss with gradient, over draws and points."""
+    """Loss with gradient, loss alone, and natural parameters, over as many pairs of a draw and a point."""
 
     def loss(coordinates, size, tokens, share, base_loss, base_share, reference):  # type: ignore[no-untyped-def]
         theta = law.natural(coordinates, reference, base_share)
         given = given_at(law, tokens, share, base_share, reference)
         return law.loss(theta, Point(size, tokens, share, base_loss, base_share, USUAL * base_loss, given))
 
-    def over(function):  # type: ignore[no-untyped-def]
-        points = jax.vmap(function, in_axes=(None, 0, 0, 0, 0, None, None))
-        return jax.jit(jax.vmap(points, in_axes=(0, None, None, None, None, None, None)))
+    def natural(coordinates, base_share, reference):  # type: ignore[no-untyped-def]
+        return law.natural(coordinates, reference, base_share)
 
-    return {"loss": over(loss), "gradient": over(jax.value_and_grad(loss, argnums=(0, 1, 2, 3)))}
+    def over(function, each):  # type: ignore[no-untyped-def]
+        return jax.jit(jax.vmap(function, in_axes=(*[0] * each, None, None)))
+
+    gradient = jax.value_and_grad(loss, argnums=(0, 1, 2, 3))
+    return {"loss": over(loss, 5), "gradient": over(gradient, 5), "natural": over(natural, 1)}
+
+
+PAIRS = 1024
+"""That are worked out at a time: with one shape a law is compiled once, which is where the time goes."""
+
+
+def in_parts(function, arrays, *common):  # type: ignore[no-untyped-def]
+    """``function`` over the first axis of arrays, ``PAIRS`` at a time, the last part filled up."""
+    count = len(arrays[0])
+    parts = []
+    for begin in range(0, count, PAIRS):
+        here = [array[begin : begin + PAIRS] for array in arrays]
+        filled = [np.concatenate([a, np.repeat(a[-1:], PAIRS - len(a), axis=0)]) for a in here]
+        parts.append(jax.tree.map(np.asarray, function(*map(jnp.asarray, filled), *common)))
+    return jax.tree.map(lambda *found: np.concatenate(found)[:count], *parts)
 
 
 GIVEN = {
@@ -106,19 +124,22 @@ class Subject:
         normal = rng.standard_normal((3, count, len(priors)))
         return loc + scale * normal[0] + spread * np.exp(SPREAD_SD * normal[1]) * normal[2]
 
-    def _arguments(self, coordinates, size, tokens, share, base_loss):  # type: ignore[no-untyped-def]
+    def _over(self, name, coordinates, size, tokens, share, base_loss):  # type: ignore[no-untyped-def]
+        """A compiled function at every pair of a draw and a point: arrays (draw, point, ...)."""
         points = [np.ravel(a).astype(float) for a in np.broadcast_arrays(size, tokens, share, base_loss)]
-        return (*map(jnp.asarray, (coordinates, *points, self.base_share)), self.reference)
+        draws, places = len(coordinates), len(points[0])
+        pairs = [np.repeat(coordinates, places, axis=0), *(np.tile(values, draws) for values in points)]
+        found = in_parts(compiled(self.law)[name], pairs, jnp.asarray(self.base_share), self.reference)
+        return jax.tree.map(lambda values: values.reshape(draws, places, *values.shape[1:]), found)
 
     def losses(self, coordinates, size, tokens, share, base_loss=3.0) -> np.ndarray:  # type: ignore[no-untyped-def]
         """Losses (draw, point); sizes and tokens in billions, arguments broadcast to one axis of points."""
-        return np.asarray(compiled(self.law)["loss"](*self._arguments(coordinates, size, tokens, share, base_loss)))
+        return self._over("loss", coordinates, size, tokens, share, base_loss)
 
     def gradients(self, coordinates, size, tokens, share, base_loss=3.0) -> tuple[np.ndarray, Gradient]:  # type: ignore[no-untyped-def]
         """Losses (draw, point) and their derivatives."""
-        arguments = self._arguments(coordinates, size, tokens, share, base_loss)
-        value, gradient = compiled(self.law)["gradient"](*arguments)
-        return np.asarray(value), Gradient(*map(np.asarray, gradient))
+        value, gradient = self._over("gradient", coordinates, size, tokens, share, base_loss)
+        return value, Gradient(*gradient)
 
     def given(self, tokens, share=0.5) -> dict[str, jax.Array]:  # type: ignore[no-untyped-def]
         """What the law asks for besides after so many tokens (billions) at this share of the target's own corpus."""
@@ -126,9 +147,8 @@ class Subject:
 
     def natural(self, coordinates: np.ndarray) -> dict[str, np.ndarray]:
         """Natural parameters by name, each (draw,)."""
-        base_share = jnp.asarray(self.base_share)
-        one = jax.jit(jax.vmap(lambda c: self.law.natural(c, self.reference, base_share)))
-        return {name: np.asarray(value) for name, value in one(jnp.asarray(coordinates)).items()}
+        natural = compiled(self.law)["natural"]
+        return in_parts(natural, [coordinates], jnp.asarray(self.base_share), self.reference)
 
     def grid(self, sizes=(0.4, 1, 40), tokens=None, shares=(0.0, 1e-4, 0.1, 0.5, 0.9, 1.0)):  # type: ignore[no-untyped-def]
         """Points from far below to far beyond the reference: sizes, tokens and shares, each (point,)."""
