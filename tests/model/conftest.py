@@ -51,8 +51,8 @@ def _density(model: Model) -> jax.stages.Wrapped:
 
 
 @cache
-def _gradient(model: Model) -> jax.stages.Wrapped:
-    return jax.jit(jax.grad(partial(_log_density, model)))
+def _density_and_gradient(model: Model) -> jax.stages.Wrapped:
+    return jax.jit(jax.value_and_grad(partial(_log_density, model)))
 
 
 class Forward(NamedTuple):
@@ -71,11 +71,11 @@ class Forward(NamedTuple):
 
 
 @cache
-def _forward(model: Model, observed: bool) -> Callable[..., Forward]:
+def _forward(model: Model) -> Callable[..., Forward]:
     def forward(key: Array, excess: Array, rows: Rows, reference: Reference) -> Forward:
         given = {"df_excess": excess} if model.noise.heavy else {}
         program = handlers.substitute(handlers.seed(model, key), given)
-        trace = handlers.trace(program).get_trace(rows, reference, observed=observed)
+        trace = handlers.trace(program).get_trace(rows, reference, observed=False)
 
         def values(kind: str) -> Params:
             sites = trace.items()
@@ -101,12 +101,12 @@ class Program:
     rows: Rows
     reference: Reference
 
-    def forward(self, seed: int, rows: Rows | None = None, observed: bool = True) -> Forward:
-        """One run of the program; with ``observed=False`` losses are drawn too."""
+    def forward(self, seed: int, rows: Rows | None = None) -> Forward:
+        """One run of the program; losses are drawn too."""
         # a generator that compiles in half the time; the one gamma variate is drawn here for the same reason
         key = jax.random.key(seed, impl="unsafe_rbg")
         excess = jnp.asarray(np.random.default_rng(seed).gamma(2.0, 10.0, len(TARGETS)))
-        return _forward(self.model, observed)(key, excess, rows or self.rows, self.reference)
+        return _forward(self.model)(key, excess, rows or self.rows, self.reference)
 
     def params(self, seed: int, rows: Rows | None = None) -> Params:
         """A draw from the prior of everything that is sampled."""
@@ -116,9 +116,10 @@ class Program:
         """Log joint density of parameters and observed losses."""
         return float(_density(self.model)(params, rows or self.rows, self.reference, whitening))
 
-    def gradient(self, params: Params, rows: Rows | None = None) -> Params:
-        """Its gradient."""
-        return _gradient(self.model)(params, rows or self.rows, self.reference, None)
+    def with_gradient(self, params: Params, rows: Rows | None = None) -> tuple[float, Params]:
+        """The same, and its gradient."""
+        value, gradient = _density_and_gradient(self.model)(params, rows or self.rows, self.reference, None)
+        return float(value), gradient
 
     def whitened(self, forward: Forward, whitening: Whitening) -> tuple[Params, float]:
         """The same parameters in white coordinates, and the log Jacobian of the map from there."""

@@ -81,7 +81,7 @@ def test_padding_changes_neither_density_nor_gradient(program: Program) -> None:
     spoilt = program.rows._replace(loss=jnp.where(program.rows.mask, program.rows.loss, 50.0))
     for rows in (spoilt, padded(program.rows, 4, 4)):
         assert program.log_density(params, rows) == pytest.approx(program.log_density(params), rel=1e-12)
-    gradients = program.gradient(params, spoilt), program.gradient(params)
+    gradients = program.with_gradient(params, spoilt)[1], program.with_gradient(params)[1]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *gradients)
 
 
@@ -90,9 +90,9 @@ def test_rows_with_short_axes_have_the_density_and_the_gradient_of_whole_ones(pr
     assert short.point.size.shape[-1] == 1  # a run has one size
     assert short.gap.size < program.rows.gap.size  # all runs of this study have the same checkpoints
     assert short.se is None
-    assert program.log_density(params, short) == pytest.approx(program.log_density(params), rel=1e-12)
-    gradients = program.gradient(params, short), program.gradient(params)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *gradients)
+    (density, gradient), (whole, other) = program.with_gradient(params, short), program.with_gradient(params)
+    assert density == pytest.approx(whole, rel=1e-12)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), gradient, other)
 
 
 def test_a_real_row_does_change_the_density(program: Program) -> None:
@@ -103,7 +103,7 @@ def test_a_real_row_does_change_the_density(program: Program) -> None:
 
 
 def test_simulated_losses_have_the_shape_of_the_rows(program: Program) -> None:
-    losses, again, other = (np.asarray(program.forward(seed, observed=False).loss) for seed in (0, 0, 1))
+    losses, again, other = (np.asarray(program.forward(seed).loss) for seed in (0, 0, 1))
     assert losses.shape == program.rows.loss.shape
     assert np.isfinite(losses).all()
     assert not np.array_equal(losses, np.asarray(program.rows.loss))  # drawn, not handed back
@@ -135,7 +135,7 @@ def test_what_a_law_misses_is_alike_at_bases_of_similar_size(program: Program) -
     """Scores of the effects of bases in units of their prior are standard normal; 600 of them, false alarm 1e-3."""
     scores = []
     for seed in range(40):
-        forward = program.forward(seed, observed=False)
+        forward = program.forward(seed)
         relative = np.exp(np.asarray(forward.params["log_noise_sd"]))
         relative = relative / np.asarray(forward.params["noise_typical"])[:, None]
         sd = np.asarray(forward.params["base_sd"])[:, None] * relative
