@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -132,3 +133,19 @@ def test_ties_are_one_range_and_sizes_are_told(ramp: Fit, altered: Callable[...,
 def test_a_base_loss_is_of_one_size(ramp: Fit) -> None:
     with pytest.raises(ValueError, match="that of one size"):
         plan(ramp, "code", pd.concat([GRID, ratios(4e7, 1e9)]), ForgettingBudget(0.1), base_loss={"general": 2.0})
+
+
+def test_many_actions_are_weighed_by_fewer_draws(ramp: Fit, level: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["bayescpt.decide.plan"]
+    whole = plan(ramp, "code", GRID, WeightedLoss(1, 2))
+    assert len(whole.regret) == ramp.size
+    monkeypatch.setattr(module, "MOST_VALUES", len(GRID) * ramp.size // 2)
+    monkeypatch.setattr(module, "LEAST_DRAWS", 3)
+    fewer = plan(ramp, "code", GRID, WeightedLoss(1, 2))
+    assert len(fewer.regret) == ramp.size // 2
+    assert fewer.action["utility"] == pytest.approx(whole.action["utility"], abs=0.3)
+    monkeypatch.setattr(module, "MOST_VALUES", len(GRID))
+    few = len(plan(ramp, "code", GRID, WeightedLoss(1, 2)).regret)
+    assert 3 <= few < ramp.size // 2
+    both = Mixture({"ramp": ramp, "level": level}, {"ramp": 0.5, "level": 0.5})
+    assert len(plan(both, "code", GRID, WeightedLoss(1, 2)).regret) < both.size
