@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -142,22 +142,44 @@ def alike(runs: pd.DataFrame, other: Any) -> np.ndarray:
 
     Branches are alike that leave the same trunk at the same point for the same share.
     """
-    size = np.isclose(runs["size"].to_numpy(float), other.size, rtol=SAME)
-    ratio = np.abs(runs["trunk_ratio"].to_numpy(float) - other.trunk_ratio) < SAME_RATIO
-    late = np.abs(runs["phase_ratio"].to_numpy(float) - other.phase_ratio) < SAME_RATIO
-    part = runs["phase_part"].to_numpy(float)
-    left = np.where(part > 0, (1 - part) * runs["tokens"].to_numpy(float), 0.0)
-    point = np.isclose(left, (1 - other.phase_part) * other.tokens if other.phase_part > 0 else 0.0, rtol=SAME)
-    return (runs["domain"] == other.domain).to_numpy() & size & ratio & late & point
+    return _Settings.of(runs).like(other)
+
+
+class _Settings(NamedTuple):
+    """What tells runs apart, as arrays: many comparisons with one run each are then quick."""
+
+    domain: np.ndarray
+    log_size: np.ndarray
+    ratio: np.ndarray
+    late: np.ndarray
+    point: np.ndarray
+    """tokens after which a branch leaves its trunk; 0 of other runs"""
+
+    @classmethod
+    def of(cls, runs: pd.DataFrame) -> _Settings:
+        size, ratio, late, part, tokens = (
+            runs[name].to_numpy(float) for name in ("size", "trunk_ratio", "phase_ratio", "phase_part", "tokens")
+        )
+        point = np.where(part > 0, (1 - part) * tokens, 0.0)
+        return cls(runs["domain"].to_numpy(object), np.log(size), ratio, late, point)
+
+    def like(self, other: Any) -> np.ndarray:
+        point = (1 - other.phase_part) * other.tokens if other.phase_part > 0 else 0.0
+        here = np.abs(self.log_size - np.log(other.size)) < SAME
+        here &= np.abs(self.ratio - other.trunk_ratio) < SAME_RATIO
+        here &= np.abs(self.late - other.phase_ratio) < SAME_RATIO
+        here &= np.abs(self.point - point) <= SAME * max(point, 1.0)
+        here[here] = self.domain[here] == other.domain
+        return here
 
 
 def reached_by(grid: pd.DataFrame, table: Table) -> np.ndarray:
     """Tokens of the longest run of the table at every setting (domain, size, ratio, seed); 0 where there is none."""
-    runs, seeded = phases_of_runs(table), table.seed is not None
+    runs, settings, seeds = phases_of_runs(table), _Settings.of(grid), grid["seed"].to_numpy()
     found = np.zeros(len(grid))
     for run in runs.itertuples():
-        here = alike(grid, run)
-        if seeded:
-            here &= (grid["seed"] == run.seed).to_numpy()
+        here = settings.like(run)
+        if table.seed is not None:
+            here &= seeds == run.seed
         found[here] = np.maximum(found[here], run.tokens)
     return found

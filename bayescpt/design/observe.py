@@ -60,12 +60,13 @@ def _of_member(fit: Fit, candidates: pd.DataFrame, draws: Int[np.ndarray, " own"
         stated = dict(zip(PHASE, phase, strict=True)) if phase[0] > 0 else {}
         losses = Losses(fit, str(domain), float(size), float(tokens), None, stated).picking(draws)
         where = group.index.to_numpy()
+        # runs of other seeds expect the same
+        ratios, which = np.unique(group["ratio"].to_numpy(float), return_inverse=True)
         # a power of two of ratios, so that few shapes are compiled
-        padded = np.pad(np.arange(len(where)), (0, 2 ** (len(where) - 1).bit_length() - len(where)), "edge")
-        ratio = group["ratio"].to_numpy(float)[padded][:, None]
+        ratio = np.pad(ratios, (0, 2 ** (len(ratios) - 1).bit_length() - len(ratios)), "edge")[:, None]
         score = _scores(fit, group, draws, brief)
         for index, target in enumerate(TARGETS):
-            mean, sd = losses.at(target, ratio)[: len(where)], losses.run_sd(target, ratio)[: len(where)]
+            mean, sd = losses.at(target, ratio)[which], losses.run_sd(target, ratio)[which]
             found[where, index] = mean + sd * score[:, index]
             bad = ~np.isfinite(found[where, index]).all(axis=1)
             if bad.any():
