@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayescpt.data.cells import Sheet
 from bayescpt.data.faults import Fault, abbreviated, row_list
-from bayescpt.data.row_rules import RATIO_DRIFT, ROW_TOKENS, moving
+from bayescpt.data.row_rules import ROW_TOKENS, moving
 from bayescpt.data.share_rules import SHARE_TOLERANCE
 from bayescpt.schema import PHASE
 
@@ -62,12 +62,13 @@ def impossible_shares(sheet: Sheet) -> Iterator[Fault]:
 
 
 def other_trunks(sheet: Sheet) -> Iterator[Fault]:
-    """Rows of a run before its first change whose share is not the one that the rows after it imply.
+    """Rows of a run before its first change that rows after it contradict.
 
-    Of what is implied, s1 = (r D - s2 (D - t)) / t with the change at t, errors in r count D / t times.
+    Those after it imply what was read up to the change at t, r D - s2 (D - t). A phase without rows may lie between:
+    a row before it, of e tokens and ratio s1, is wrong only where no share of the t - e tokens between leads there.
     """
     rows = _told(sheet)
-    if not rows.any() or "ratio" not in sheet.cells:
+    if not rows.any() or not {"run", "ratio"} <= set(sheet.cells):
         return
     rows = rows & sheet.usable("run", "ratio")
     names = ("run", START, SHARE, "tokens", "ratio")
@@ -75,25 +76,36 @@ def other_trunks(sheet: Sheet) -> Iterator[Fault]:
     later = frame[(frame[START] > 0) & (frame[START] < frame["tokens"])]
     first = later[later[START] == later.groupby("run")[START].transform("min")]
     one = first.loc[first.groupby("run")["tokens"].idxmin()].set_index("run")
-    implied = (one["ratio"] * one["tokens"] - one[SHARE] * (one["tokens"] - one[START])) / one[START]
-    slack = (SHARE_TOLERANCE * one["tokens"] + ROW_TOKENS) / one[START]
     before = frame[(frame[START] == 0) & frame["run"].isin(one.index)]
     if before.empty:
         return
-    run, tokens = before["run"], before["tokens"]
-    allowed = RATIO_DRIFT * np.sqrt((run.map(one[START]) / tokens).clip(lower=1)) + ROW_TOKENS / tokens + run.map(slack)
-    odd = before[((before["ratio"] - run.map(implied)).abs() > allowed) | (tokens > run.map(one[START]))]
+    change = before["run"].map(one[START])
+    late = before["tokens"] > change + ROW_TOKENS
+    if late.any():
+        message = (
+            f"expected the {START} of the last change before a row, got 0 in {row_list(_rows(before[late]))}, which "
+            "other rows of their runs say to come after a change"
+        )
+        yield Fault("phase_trunk", message, START, _rows(before[late]))
+    read = one["ratio"] * one["tokens"] - one[SHARE] * (one["tokens"] - one[START])
+    slack = before["run"].map(SHARE_TOLERANCE * one["tokens"]) + ROW_TOKENS
+    left = before["run"].map(read) - before["ratio"] * before["tokens"]
+    odd = before[~late & ((left < -slack) | (left > change - before["tokens"] + slack))]
     if len(odd):
         parts = [
-            f"run {row.run!r} has {row.ratio:g} in row {row.row + 1} at {row.tokens:g} tokens, and "
-            f"{implied[row.run]:.3g} up to {one[START][row.run]:g} by the rows after"
+            f"run {row.run!r} has {row.ratio:g} in row {row.row + 1} at {row.tokens:g} tokens, and by the rows after "
+            f"it {read[row.run] / one[START][row.run]:.3g} up to {one[START][row.run]:g}"
             for row in odd.drop_duplicates("run").itertuples()
         ]
         message = (
-            f"expected rows before a {START} to have the share that the rows after it leave for them, got "
+            f"expected rows before a {START} to have a share that leads to those after it, got "
             f"{abbreviated(parts, 'runs')}; correct {START}, {SHARE} or the ratio, which is the mean over the whole run"
         )
-        yield Fault("phase_trunk", message, "ratio", tuple(sorted(int(i) + 1 for i in odd["row"])))
+        yield Fault("phase_trunk", message, "ratio", _rows(odd))
+
+
+def _rows(frame: pd.DataFrame) -> tuple[int, ...]:
+    return tuple(sorted(int(i) + 1 for i in frame["row"]))
 
 
 def moving_shares(sheet: Sheet) -> Iterator[Fault]:

@@ -78,9 +78,10 @@ def phases_of(table: Table) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray
 
 
 def _last_phases(table: Table) -> tuple[Float[np.ndarray, " run"], ...]:
-    """Share and part of the last phase, and the mean ratio, at the end of every run that has one."""
-    assert table.phase_start is not None
-    assert table.phase_ratio is not None
+    """Share and part of the last phase, and the mean ratio, at the end of every run that has one; none where the table
+    does not tell."""
+    if table.phase_start is None or table.phase_ratio is None:
+        return (np.empty(0),) * 3
     last = pd.Series(table.tokens).groupby(table.run).idxmax().to_numpy()
     last = last[table.phase_start[last] > 0]
     return table.phase_ratio[last], 1 - table.phase_start[last] / table.tokens[last], table.ratio[last]
@@ -127,7 +128,7 @@ def cautions_of_phase(action: Mapping[str, Any] | pd.Series, table: Table, domai
     law ``phased``.
 
     Args:
-        action: with ``trunk_ratio``, ``phase_part`` and ``phase_ratio``, as :func:`with_phases` makes it.
+        action: with ``ratio``, ``phase_part`` and ``phase_ratio``, as :func:`with_phases` makes it.
     """
     if not action.get("phase_part"):
         return []
@@ -139,11 +140,13 @@ def cautions_of_phase(action: Mapping[str, Any] | pd.Series, table: Table, domai
         lines.append(f"no run of '{domain}' changes its mixture: what a last phase does is told by other domains")
     share, part, mean = _last_phases(table)
     step = share - (mean - part * share) / (1 - part)
-    up = action["phase_ratio"] > action["trunk_ratio"]
-    if not (step > SAME if up else step < -SAME).any():
-        way, other = ("raises", "lowering") if up else ("lowers", "raising")
+    after, here = action["phase_part"], action["phase_ratio"]
+    up = here > (action["ratio"] - after * here) / (1 - after)
+    if len(step) and not (step > SAME if up else step < -SAME).any():
+        way, other = ("above", "below") if up else ("below", "above")
         lines.append(
-            f"no last phase of the table {way} the share of the domain, and {other} it does not tell what that does: "
-            "fitted to branches one way only, intervals held 53% of general losses of the other in our own study"
+            f"no last phase of the table has a share {way} that of its run before, and those {other} do not tell what "
+            "that does: fitted to branches one way only, intervals held 53% of general losses of the other in our own "
+            "study"
         )
     return lines

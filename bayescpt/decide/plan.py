@@ -36,10 +36,11 @@ APART = 0.05
 """Difference in ratio from which an action at a like size is another one, not a neighbour."""
 ALIKE = 1.25
 """Factor up to which sizes are alike."""
-MOST_VALUES = 2**24
-"""Actions times draws from which every n-th draw is read: some ten arrays of so many numbers, a gigabyte and a half."""
-LEAST_DRAWS = 500
-"""That are read all the same: a probability of 0.9 is then known to 0.013."""
+MOST_VALUES = 2**23
+"""Actions times draws from which every n-th draw is read, such that at most twice as many are left: some ten arrays of
+them, a gigabyte and a half."""
+LEAST_DRAWS = 400
+"""That are read all the same, which 20,000 actions may have: a probability of 0.9 is then known to 0.015."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def plan(
         base_loss: losses of the base by target, where the table has none or the base is another.
         stated: what the law looks at besides, by name (model/covariates).
 
-    Of many actions by many draws, more than ``MOST_VALUES``, only some draws are read: memory is bounded. Raises
+    Of many actions by many draws, more than ``MOST_VALUES``, only some draws are read, for the sake of memory. Raises
     ValueError on impossible settings.
 
     Examples:
@@ -161,7 +162,8 @@ def plan(
         raise ValueError(f"expected a confidence between 0 and 1, got {confidence:g}")
     if base_loss and actions["size"].nunique() > 1:
         raise ValueError("a stated base loss is that of one size: state it for a plan at one size alone")
-    if len(actions) * fit.size > MOST_VALUES:
+    most = fit.size if isinstance(fit, Fit) else max(member.size for member in fit.members.values())
+    if len(actions) * most > MOST_VALUES:
         fit = fit.thinned(max(LEAST_DRAWS, MOST_VALUES // len(actions)))
     outcome = outcomes(fit, domain, actions, base_loss, stated, with_base=objective.needs_base)
     outcome = objective.enlarged(outcome, domain, actions, base_loss, stated)

@@ -86,7 +86,7 @@ class RetainedBudgets(Objective):
             raise ValueError("a stated base loss is that of one validation set: leave it out where there are several")
         draws = outcome.sizes["sample"]
         for one in self.retained:
-            own = outcomes(one.fit, domain, actions, None, stated)
+            own = outcomes(one.fit.thinned(draws), domain, actions, None, stated)
             # in an order of its own: fits of one seed share random numbers. Where it has fewer draws they come again
             order = one.fit.rng("retained", one.name).permutation(own.sizes["sample"])
             order = np.resize(order, draws)

@@ -100,9 +100,9 @@ def shared(offered: pd.DataFrame, chosen: pd.DataFrame) -> np.ndarray:
         return paid
     again = offered["trunk_cost"].to_numpy(float)
     for one in chosen.itertuples():
+        # what is offered of one trunk has its very numbers
         same = (offered["domain"] == one.domain) & (offered["seed"] == one.seed)
-        same &= np.isclose(offered["size"].to_numpy(float), one.size, rtol=SAME)
-        same &= (offered["trunk_ratio"] - one.trunk_ratio).abs() < SAME_RATIO
+        same &= (offered["size"] == one.size) & (offered["trunk_ratio"] == one.trunk_ratio)
         paid = np.where(same, np.maximum(paid, np.minimum(again, one.trunk_cost)), paid)
     return paid
 

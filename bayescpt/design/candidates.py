@@ -149,7 +149,7 @@ class _Settings(NamedTuple):
     """What tells runs apart, as arrays: many comparisons with one run each are then quick."""
 
     domain: np.ndarray
-    log_size: np.ndarray
+    size: np.ndarray
     ratio: np.ndarray
     late: np.ndarray
     point: np.ndarray
@@ -161,11 +161,11 @@ class _Settings(NamedTuple):
             runs[name].to_numpy(float) for name in ("size", "trunk_ratio", "phase_ratio", "phase_part", "tokens")
         )
         point = np.where(part > 0, (1 - part) * tokens, 0.0)
-        return cls(runs["domain"].to_numpy(object), np.log(size), ratio, late, point)
+        return cls(runs["domain"].to_numpy(object), size, ratio, late, point)
 
     def like(self, other: Any) -> np.ndarray:
         point = (1 - other.phase_part) * other.tokens if other.phase_part > 0 else 0.0
-        here = np.abs(self.log_size - np.log(other.size)) < SAME
+        here = np.abs(self.size - other.size) <= SAME * other.size  # as np.isclose in branches.py
         here &= np.abs(self.ratio - other.trunk_ratio) < SAME_RATIO
         here &= np.abs(self.late - other.phase_ratio) < SAME_RATIO
         here &= np.abs(self.point - point) <= SAME * max(point, 1.0)

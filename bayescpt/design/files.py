@@ -151,8 +151,8 @@ def _question(value: Any, faults: list[str]) -> Question | None:
     for name, number in (("size", size), ("tokens", tokens)):
         if not (is_number(number) and 1 <= number <= MOST):
             faults.append(f"decision.{name}: expected a number from 1 to {MOST:g}, got {number!r}")
-    base = _number(entry["base_loss"]) if "base_loss" in entry else None
-    if base is not None and not (is_number(base) and base > 0):
+    base = _number(entry.get("base_loss"))
+    if "base_loss" in entry and not (base is not None and is_number(base) and base > 0):
         faults.append(f"decision.base_loss: expected a general loss in nats per token, got {base!r}")
     if "domain" in entry and (fault := fault_of_name(entry["domain"])):
         faults.append(f"decision.domain: {fault}")

@@ -19,11 +19,11 @@ def gains_panel(axes: Axes, found: NextRuns) -> Axes:
     colours = [plots.ratio_colour(float(ratio)) for ratio in table["ratio"]]
     axes.scatter(table["cost"], table["gain"], c=colours, s=22, zorder=2)
     for place, run in enumerate(found.chosen.itertuples(), 1):
-        alone = _alone(found, run)
-        axes.plot(run.cost, alone, "o", markersize=13, markerfacecolor="none", color=plots.BUDGET, mew=2, zorder=3)
+        cost, alone = _alone(found, run)
+        axes.plot(cost, alone, "o", markersize=13, markerfacecolor="none", color=plots.BUDGET, mew=2, zorder=3)
         # to either side in turn: runs that differ by their seed alone lie on one another
         aside = (8, 6) if place % 2 else (-14, 6)
-        axes.annotate(str(place), (run.cost, alone), aside, textcoords="offset points", color=plots.BUDGET)
+        axes.annotate(str(place), (cost, alone), aside, textcoords="offset points", color=plots.BUDGET)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=8))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -33,10 +33,11 @@ def gains_panel(axes: Axes, found: NextRuns) -> Axes:
     return axes
 
 
-def _alone(found: NextRuns, run: object) -> float:
-    """Gain of a chosen run before any other was chosen."""
+def _alone(found: NextRuns, run: object) -> tuple[float, float]:
+    """Cost and gain of a chosen run before any other was chosen."""
     table = found.candidates
     same = np.ones(len(table), bool)
-    for name in ("domain", "size", "ratio", "tokens", "seed"):
+    for name in ("domain", "size", "ratio", "tokens", "seed", "trunk_ratio"):
         same &= (table[name] == getattr(run, name)).to_numpy()
-    return float(table.loc[same, "gain"].iloc[0])
+    alone = table[same].iloc[0]
+    return float(alone["cost"]), float(alone["gain"])

@@ -152,8 +152,8 @@ class Loop:
     def judged(self, number: int, done: list[Round]) -> Round:
         """Fit the rows as of now, answer, and choose the next runs within what is left of the budget."""
         from bayescpt import Table, critical_ratio, ratio_under_budget, summary
-        from bayescpt.decide import ForgettingBudget, ratios
-        from bayescpt.design import candidates, cost_of, decision_values, next_runs
+        from bayescpt.decide import ForgettingBudget
+        from bayescpt.design import candidates, cost_of, next_runs
         from bayescpt.design.files import runs_file
         from bayescpt.design.select import DRAWS
 
@@ -168,20 +168,20 @@ class Loop:
             raise ValueError(f"{self.asked.space}: decision: this example asks for max_forgetting")
         limit, relative = asked.objective.max_forgetting, asked.objective.relative
         where = (fit, asked.domain, asked.size, asked.tokens)
-        base = float(fit.base_loss(asked.domain, asked.size, "general").mean())
+        base = asked.base_loss or float(fit.base_loss(asked.domain, asked.size, "general").mean())
         nats = limit * base if relative else limit
         spent = spent_on(table)
         said: dict[str, Any] = {
             "runs": len(self.runs(done)),
             "flops": spent,
             "digest": table.digest,
-            "ratio": summary(ratio_under_budget(*where, max_forgetting=limit, relative=relative)),
-            "cmr": summary(critical_ratio(*where, tolerance=nats)),
+            "ratio": summary(
+                ratio_under_budget(*where, max_forgetting=limit, relative=relative, base_loss=asked.base_loss)
+            ),
+            "cmr": summary(critical_ratio(*where, tolerance=nats, base_loss=asked.base_loss)),
         }
         thin = fit.thinned(DRAWS)
-        values = decision_values(
-            thin, asked.domain, ratios(asked.size, asked.tokens), asked.objective, asked.confidence
-        )
+        values = asked.values(thin, asked.actions(table))
         regret = float((values.max(axis=0) - values[int(values.mean(axis=1).argmax())]).mean())
         try:
             offered = candidates(self.file.space, table, cost_of(table))

@@ -88,22 +88,58 @@ def test_a_phase_keeps_its_share(phased: pd.DataFrame) -> None:
     assert "ratio_moves" in codes(moved)
 
 
-def test_rows_before_the_change_have_the_share_that_rows_after_it_imply(phased: pd.DataFrame) -> None:
-    early = (phased["run"] == RUN) & (phased["phase_start"] == 0) & (phased["tokens"] > 0)
+def changed(sound: Sound, start: float) -> pd.DataFrame:
+    """Run 001 as in ``phased``, with its change at another place."""
+    frame = sound()
+    mine = (frame["run"] == RUN) & (frame["tokens"] > start)
+    mean = (BEFORE * start + AFTER * (frame["tokens"] - start)) / frame["tokens"].where(mine)
+    frame = frame.assign(ratio=frame["ratio"].mask(mine, mean), domain_epochs=0.0)
+    return frame.assign(phase_start=start * mine, phase_ratio=frame["ratio"].mask(mine, AFTER))
+
+
+def with_early(frame: pd.DataFrame, ratio: float) -> tuple[pd.DataFrame, pd.Series]:
+    """Another share in the rows before the change, and which these are."""
+    early = (frame["run"] == RUN) & (frame["phase_start"] == 0) & (frame["tokens"] > 0)
     assert early.any()
-    columns = ["ratio", "phase_ratio"]
-    assert validate(phased.assign(**{name: phased[name].mask(early, BEFORE + 0.01) for name in columns})) == ()
-    (fault,) = validate(phased.assign(**{name: phased[name].mask(early, 0.7) for name in columns}))
+    return frame.assign(**{name: frame[name].mask(early, ratio) for name in ("ratio", "phase_ratio")}), early
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.95])
+def test_rows_before_the_change_fit_those_after_it(sound: Sound, ratio: float) -> None:
+    # the first checkpoint is at 5e6 tokens, so that hardly anything lies between
+    near = changed(sound, 5.2e6)
+    assert validate(near) == ()
+    assert validate(with_early(near, BEFORE + 0.01)[0]) == ()
+    wrong, early = with_early(near, ratio)
+    (fault,) = validate(wrong)
     assert fault.code == "phase_trunk"
-    assert fault.rows == tuple(phased.index[early] + 1)
-    assert "run '001' has 0.7 in row" in fault.message
-    assert "and 0.5 up to 6e+07 by the rows after" in fault.message
+    assert fault.rows == tuple(near.index[early] + 1)
+    assert f"run '001' has {ratio:g} in row" in fault.message
+    assert "and by the rows after it 0.5 up to 5.2e+06" in fault.message
 
 
-def test_a_row_after_the_change_says_so(phased: pd.DataFrame) -> None:
+def test_a_phase_without_rows_may_lie_between(phased: pd.DataFrame) -> None:
+    # 5e6 tokens at 0.2, and at 0.527 from there to 6e7
+    assert validate(with_early(phased, 0.2)[0]) == ()
+
+
+def test_a_row_after_the_change_says_so(phased: pd.DataFrame, sound: Sound) -> None:
     """One that says 0 claims one mixture up to there."""
     late = phased.index[phased["phase_start"] > 0]
     wrong = phased.copy()
     wrong.loc[late[:2], "phase_start"] = 0.0
     wrong.loc[late[:2], "phase_ratio"] = wrong.loc[late[:2], "ratio"]
-    assert "phase_trunk" in codes(wrong)
+    faults = [fault for fault in validate(wrong) if fault.code == "phase_trunk"]
+    assert [fault.rows for fault in faults] == [tuple(late[:2] + 1)]
+    assert "expected the phase_start of the last change before a row, got 0 in rows" in faults[0].message
+    # a packed row more than the change is counting
+    near = changed(sound, 5e6 - 2048)
+    early = (near["run"] == RUN) & (near["tokens"] == 5e6)
+    for name, value in (("phase_start", 0.0), ("phase_ratio", BEFORE), ("ratio", BEFORE)):
+        near[name] = near[name].mask(early, value)
+    assert validate(near) == ()
+
+
+@pytest.mark.parametrize("name", ["run", "domain", "size", "ratio", "tokens", "target", "loss"])
+def test_a_table_with_phases_may_lack_any_column(phased: pd.DataFrame, name: str) -> None:
+    assert "missing_column" in codes(phased.drop(columns=name))

@@ -113,8 +113,8 @@ def test_ratios_that_do_as_well_are_those_that_are_set(phased: Table, prior: Fit
 def test_what_makes_a_last_phase_hard_to_foresee(phased: Table) -> None:
     assert phased.phase_start is not None
     assert phased.phase_ratio is not None
-    up = {"trunk_ratio": 0.4, "phase_part": 0.2, "phase_ratio": 0.8}
-    down = up | {"trunk_ratio": 0.8, "phase_ratio": 0.4}
+    up = {"ratio": 0.48, "phase_part": 0.2, "phase_ratio": 0.8}
+    down = {"ratio": 0.72, "phase_part": 0.2, "phase_ratio": 0.4}
     assert cautions_of_phase({"phase_part": 0.0, "ratio": 0.3}, phased, "code") == []
     assert cautions_of_phase({"ratio": 0.3}, phased, "code") == []
     for action in (up, down):
@@ -126,6 +126,11 @@ def test_what_makes_a_last_phase_hard_to_foresee(phased: Table) -> None:
     falling = phased.select((phased.phase_start == 0) | (phased.phase_ratio < before))
     assert len(cautions_of_phase(down, falling, "code")) == 1
     _, told = cautions_of_phase(up, falling, "code")
-    assert told.startswith("no last phase of the table raises the share of the domain, and lowering it does not tell")
+    assert told.startswith(
+        "no last phase of the table has a share above that of its run before, and those below do not"
+    )
     rising = phased.select((phased.phase_start == 0) | (phased.phase_ratio > before))
-    assert "lowers the share" in cautions_of_phase(down, rising, "code")[1]
+    assert "has a share below that of its run before" in cautions_of_phase(down, rising, "code")[1]
+    for none in (phased.select(phased.phase_start == 0), replace(phased, phase_start=None)):
+        held, untold = cautions_of_phase(up, none, "code")
+        assert "no run of 'code' changes its mixture" in untold

@@ -85,6 +85,7 @@ def test_sizes_may_go_without_names_and_studies(tmp_path: Path) -> None:
         ({"decision": SPACE["decision"] | {"max_forgetting": "much"}}, "decision: "),
         ({"decision": SPACE["decision"] | {"confidence": 2, "size": -1}}, r"decision.size: .*decision.confidence: "),
         ({"decision": SPACE["decision"] | {"base_loss": 0}}, "decision.base_loss: expected a general loss .*got 0"),
+        ({"decision": SPACE["decision"] | {"base_loss": None}}, "decision.base_loss: expected a general loss .*None"),
         ({"decision": 3}, "decision: expected keys and values, got 3"),
         ({"sizes": ["big"]}, "sizes: expected numbers of parameters, got 'big'"),
         ({"sizes": {32: 5, 64: 5}}, "sizes: 5 stands twice"),

@@ -91,7 +91,8 @@ def further(known: Further | None, asked: Asked, path: str) -> Section:
         f"{len(found.candidates)} candidates, {known.budget:.3g} FLOPs to spend; costs {known.cost.says()}."
     )
     blocks = [Words(text)]
-    if question.domain not in asked.domains or (question.size, question.tokens) != (asked.size, asked.tokens):
+    other = question.domain not in asked.domains or (question.size, question.tokens) != (asked.size, asked.tokens)
+    if other or question.phase_ratios or question.base_loss is not None:
         blocks.append(Words("The space names a decision of its own, which is not one of this report.", aside=True))
     if len(found.chosen):
         rows = [
@@ -111,12 +112,16 @@ def further(known: Further | None, asked: Asked, path: str) -> Section:
         caption = (
             "The runs to train, in order; falls of the expected regret in nats per token, each given those before."
         )
+        if (found.chosen["trunk_cost"] > 0).sum() > 1:
+            caption += " Branches of one trunk pay for it once: the first in full."
         blocks.append(Grid(caption, columns, rows, stacked=True))
     alt = (
         f"Gain of {len(found.candidates)} candidate runs against their cost in FLOPs; the best alone brings "
         f"{found.candidates['gain'].max():.2g} {found.unit}."
     )
-    caption = "What each candidate would bring by itself, against its cost. Numbers: the runs of the table."
+    caption = (
+        "What each candidate would bring by itself, against what it costs by itself. Numbers: the runs of the table."
+    )
     key = (
         ("dot", to_hex(plots.ratio_colour(0.0)), "little domain data"),
         ("dot", to_hex(plots.ratio_colour(1.0)), "much"),
