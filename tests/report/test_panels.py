@@ -15,6 +15,7 @@ from bayescpt.ask.answer import ratio_answer
 from bayescpt.data import Table
 from bayescpt.decide import ForgettingBudget, Plan, pareto_front, plan, ratios
 from bayescpt.design import NextRuns
+from bayescpt.design.branches import completed
 from bayescpt.fit import Fit
 from bayescpt.report import (
     extent_panel,
@@ -120,7 +121,9 @@ def test_gains_stand_against_costs_with_the_chosen_ringed(axes: Axes) -> None:
             "gain": [1e-3, 2e-3, 4e-3],
         }
     )
-    found = NextRuns("run", "1 run as asked", rows.iloc[[2]].assign(gain=9.0), rows, 0.1, "nats/token")
+    rows = completed(rows)
+    chosen = rows.iloc[[2]].assign(gain=9.0, cost=1e10)  # as given others, with a trunk that one of them pays for
+    found = NextRuns("run", "1 run as asked", chosen, rows, 0.1, "nats/token")
     assert gains_panel(axes, found) is axes
     np.testing.assert_allclose(axes.collections[0].get_offsets(), rows[["cost", "gain"]])
     ring = axes.lines[0]
