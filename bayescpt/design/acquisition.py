@@ -90,9 +90,10 @@ class RegretReduction(Acquisition):
         mean = quantities.mean(axis=1, keepdims=True)
         scores, kept = _explained(quantities, seen, chance)
         # a maximum over actions needs fewer draws than a covariance; centred again: nothing learnt is to gain nothing
-        white = scores.white[..., :: max(1, scores.white.shape[-1] // LOOKED)]
+        looked = LOOKED if chance else LOOKED // 4
+        white = scores.white[..., :: max(1, scores.white.shape[-1] // looked)]
         white = white - white.mean(axis=-1, keepdims=True)
-        known = np.zeros((len(mean), 1)) if told is None else told[:, :: max(1, told.shape[1] // LOOKED)]
+        known = np.zeros((len(mean), 1)) if told is None else told[:, :: max(1, told.shape[1] // looked)]
         known = mean + known - known.mean(axis=1, keepdims=True)
         before = known.max(axis=0).mean()
         # knowing all would bring no more than this
