@@ -289,9 +289,10 @@ def refuse_phase(stated: Mapping[str, Any] | None) -> None:
 
     The ratio of a run is the mean over its phases, so that most ratios of [0, 1] cannot be had with a given last one.
     """
-    if (stated or {}).get(PhasePart.statement):
+    part = (stated or {}).get(PhasePart.statement)
+    if part:
         raise ValueError(
-            f"a ratio is looked for among all of [0, 1], and a run whose last {stated[PhasePart.statement]} "  # type: ignore[index]
-            "is set has not all of them: ask for a plan over runs with such a phase (plan with with_phases, or on the "
-            "command line plan --phase-ratios), which chooses the ratio before it"
+            f"a ratio is looked for among all of [0, 1], and a run whose last {part} is set has not all of them: "
+            "ask for a plan over runs with such a phase (plan with with_phases, or on the command line "
+            "plan --phase-ratios), which chooses the ratio before it"
         )
