@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from bayescpt.ask.answer import ratio_answer
@@ -59,13 +60,16 @@ def critical_ratio(
     limit = losses.base("general") + tolerance
     weight = 0.0 if math.isinf(multiplier) else 1.0 / multiplier
 
-    def qualifies(ratio):  # type: ignore[no-untyped-def]
+    def slack(ratio):  # type: ignore[no-untyped-def]
+        within = limit - losses.at("general", ratio)
+        if not fit.model.law.can_rise:
+            return within
         slope = losses.slope("general", ratio)
         if weight:
             slope = slope + weight * losses.slope("domain", ratio)
-        return (losses.at("general", ratio) <= limit) & (slope <= 0)
+        return np.minimum(within, -slope)
 
-    value, none, every = largest_ratio(qualifies)
+    value, none, every = largest_ratio(slack)
     settings = {"domain": domain, "size": float(size), "tokens": float(tokens), "tolerance": float(tolerance)}
     if not fit.model.law.can_rise:
         settings["note"] = (

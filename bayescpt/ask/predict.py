@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Float
 
 from bayescpt.ask.each import of_each
 from bayescpt.ask.losses import Losses
@@ -15,7 +19,7 @@ from bayescpt.data.names import fault_of_name
 from bayescpt.fit import Fit, Mixture
 from bayescpt.model.covariates import STATEMENTS, statements_of
 from bayescpt.model.noise import deviation_scale
-from bayescpt.schema import SHARE, TARGETS
+from bayescpt.schema import SHARE, TARGETS, Target
 
 POINT_COLUMNS = ("domain", "size", "ratio", "tokens", "target")
 
@@ -80,42 +84,58 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     """
     check_points(points, fit.table.domains)
     _refuse_unseen(fit, points)
-    shares = {name.removeprefix(SHARE): name for name in map(str, points.columns) if name.startswith(SHARE)}
-    count = len(points)
-    expected, predictive = np.empty((count, fit.size)), np.empty((count, fit.size))
     places = points.reset_index(drop=True)
     told = [name for name in statements_of(fit.model.law) if name in points and name != "shares"]
-    keys = ["domain", "size", "tokens", *told]
-    for (domain, size, tokens, *values), group in places.groupby(keys, sort=False, dropna=False):
+    expected, predictive = np.empty((len(points), fit.size)), np.empty((len(points), fit.size))
+    settings = list(places.groupby(["domain", "size", "tokens", *told], sort=False, dropna=False))
+
+    def answer(setting: tuple[tuple[Any, ...], pd.DataFrame]) -> None:
+        (domain, size, tokens, *values), members = setting
         stated = {name: value for name, value in zip(told, values, strict=True) if not pd.isna(value)}
-        losses = Losses(fit, str(domain), float(size), float(tokens), stated=stated)
         said = (f"{name}={value!r}" for name, value in stated.items())
         rng = fit.rng("predict", str(domain), repr(float(size)), repr(float(tokens)), *said)
-        for target, members in group.groupby("target", sort=False):
-            index = TARGETS.index(target)
-            where = members.index.to_numpy()
-            # a power of two of ratios, so that few shapes are compiled
-            padded = np.pad(np.arange(len(members)), (0, 2 ** (len(members) - 1).bit_length() - len(members)), "edge")
-            ratio = members["ratio"].to_numpy(dtype=float)[padded]
-            mixture = {source: members[name].to_numpy(dtype=float)[padded, None] for source, name in shares.items()}
-            mean = losses.stating({**stated, "shares": mixture} if shares else stated).at(target, ratio[:, None])
-            louder = losses.loudness(target, ratio[:, None])[: len(members)]
-            mean = mean[: len(members)]
-            draws = losses.draws
-            # the deviation of the run and the wandering along it, both normal, are one normal deviation of the row
-            deviation = float(deviation_scale(jnp.asarray(losses.progress))) * draws.run_sd[index]
-            df = draws.noise_df[index]
-            mixing = np.ones_like(df)
-            heavy = np.isfinite(df)
-            mixing[heavy] = rng.chisquare(df[heavy]) / df[heavy]
-            sd = np.sqrt((deviation**2 + draws.noise_sd[index] ** 2) / mixing)
-            expected[where] = mean
-            predictive[where] = mean + louder * sd * rng.standard_normal(mean.shape)
+        losses = Losses(fit, str(domain), float(size), float(tokens), stated=stated)
+        for target, group in members.groupby("target", sort=False):
+            where = group.index.to_numpy()
+            expected[where], predictive[where] = _drawn(losses, stated, target, group, rng)
+
+    for domain in places["domain"].unique():
+        fit.draws(str(domain))  # kept by the fit: once, before threads ask for them
+    # arrays and random numbers are computed outside of the interpreter's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(answer, settings):
+            pass
     found = {"expected": expected, "predictive": predictive}
     result = xr.Dataset({name: (("sample", "point"), values.T) for name, values in found.items()})
     for name in result:
         result[name].attrs = {"unit": "nats/token"}
     return result
+
+
+def _drawn(
+    losses: Losses, stated: Mapping[str, Any], target: Target, group: pd.DataFrame, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "point draw"], Float[np.ndarray, "point draw"]]:
+    """Expected and predictive losses of points of one setting and target."""
+    count = len(group)
+    # a power of two of ratios, so that few shapes are compiled
+    padded = np.pad(np.arange(count), (0, 2 ** (count - 1).bit_length() - count), "edge")
+    ratio = group["ratio"].to_numpy(dtype=float)[padded, None]
+    shares = [name for name in map(str, group.columns) if name.startswith(SHARE)]
+    mixture = {name.removeprefix(SHARE): group[name].to_numpy(dtype=float)[padded, None] for name in shares}
+    mean = losses.stating({**stated, "shares": mixture} if shares else stated).at(target, ratio)[:count]
+    index, draws = TARGETS.index(target), losses.draws
+    # the deviation of the run and the wandering along it, both normal, are one normal deviation of the row
+    deviation = float(deviation_scale(jnp.asarray(losses.progress))) * draws.run_sd[index]
+    df = draws.noise_df[index]
+    mixing = np.ones_like(df)
+    heavy = np.isfinite(df)
+    mixing[heavy] = rng.chisquare(df[heavy]) / df[heavy]
+    sd = np.sqrt((deviation**2 + draws.noise_sd[index] ** 2) / mixing)
+    drawn = rng.standard_normal(mean.shape)
+    drawn *= losses.loudness(target, ratio)[:count]
+    drawn *= sd
+    drawn += mean
+    return mean, drawn
 
 
 def _refuse_unseen(fit: Fit, points: pd.DataFrame) -> None:

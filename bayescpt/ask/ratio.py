@@ -53,7 +53,7 @@ def ratio_under_budget(
     refuse_phase(stated)
     base = losses.base("general")
     limit = base * (1 + max_forgetting) if relative else base + max_forgetting
-    value, none, every = largest_ratio(lambda ratio: losses.at("general", ratio) <= limit)
+    value, none, every = largest_ratio(lambda ratio: limit - losses.at("general", ratio))
     return ratio_answer(
         "largest ratio under a forgetting budget",
         value,

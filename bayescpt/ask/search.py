@@ -9,10 +9,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 Value = Callable[[Float[np.ndarray, "*grid"]], Float[np.ndarray, "*grid"]]
-Qualifies = Callable[[Float[np.ndarray, "*grid"]], Bool[np.ndarray, "*grid"]]
 
 GRID = np.linspace(0.0, 1.0, 129)
-HALVINGS = 24
+CLOSE = 5e-10
+"""Half of the width of the bracket that a ratio is looked for within."""
+PULL = 0.2
+"""How far towards the middle a probe is moved, in squares of the bracket's width over the first one's: kappa_1."""
+SPARE = 4
+"""Probes more than bisection's that the worst case may take: n_0. With fewer, sharp bends take it more often."""
 GOLDEN = (math.sqrt(5) - 1) / 2
 SECTIONS = 36
 AT_AN_END = 1e-6
@@ -20,23 +24,59 @@ AT_AN_END = 1e-6
 
 
 def largest_ratio(
-    qualifies: Qualifies,
+    slack: Value,
 ) -> tuple[Float[np.ndarray, " draw"], Bool[np.ndarray, " draw"], Bool[np.ndarray, " draw"]]:
-    """Largest ratio in [0, 1] at which ``qualifies`` holds, per draw; and whether none or every ratio does.
+    """Largest ratio in [0, 1] at which ``slack`` is at least 0, per draw; and whether at none or at every ratio it is.
 
-    ``qualifies`` maps ratios of shape (grid, 1) or (draw,) to booleans of shape (grid, draw) or (draw,). No
-    monotonicity is assumed beyond the grid of 1/128: the largest qualifying grid point is refined towards its
-    neighbour by bisection to 5e-10. Where none qualifies the value is 0.
+    ``slack`` maps ratios of shape (grid, 1) or (draw,) to values of shape (grid, draw) or (draw,); what is no number
+    does not qualify. No monotonicity is assumed beyond the grid of 1/128: the largest qualifying grid point is refined
+    towards its neighbour, to 1e-9, by :func:`_crossing`. Where none qualifies the value is 0.
     """
-    on_grid = qualifies(GRID[:, None])
-    none, every = np.asarray(~on_grid.any(axis=0)), np.asarray(on_grid.all(axis=0))
-    last = np.where(none, 0, len(GRID) - 1 - np.argmax(on_grid[::-1], axis=0))
-    low, high = GRID[last], GRID[np.minimum(last + 1, len(GRID) - 1)]
-    for _ in range(HALVINGS):
+    on_grid = slack(GRID[:, None])
+    good = on_grid >= 0
+    none, every = np.asarray(~good.any(axis=0)), np.asarray(good.all(axis=0))
+    last = np.where(none, 0, len(GRID) - 1 - np.argmax(good[::-1], axis=0))
+    after = np.where(none, 0, np.minimum(last + 1, len(GRID) - 1))
+    draws = np.arange(on_grid.shape[1])
+    low = _crossing(slack, GRID[last], GRID[after], on_grid[last, draws], on_grid[after, draws])
+    return np.where(none, 0.0, np.where(good[-1], 1.0, low)), none, every
+
+
+def _crossing(
+    slack: Value,
+    low: Float[np.ndarray, " draw"],
+    high: Float[np.ndarray, " draw"],
+    at_low: Float[np.ndarray, " draw"],
+    at_high: Float[np.ndarray, " draw"],
+) -> Float[np.ndarray, " draw"]:
+    """A ratio of the bracket at which ``slack`` is at least 0, with one less than 2 ``CLOSE`` above it where it is not.
+
+    The ITP method (Oliveira and Takahashi 2020, doi:10.1145/3423597) with kappa_2 = 2: the secant's crossing, moved
+    towards the middle of the bracket and never farther from it than leaves bisection's worst case plus ``SPARE``
+    probes. A smooth ``slack`` takes eight where bisection takes 23. Probes end when every draw is there; where a value
+    is infinite or no number, halves are taken.
+    """
+    width = float(np.max(high - low))
+    most = math.ceil(math.log2(width / (2 * CLOSE))) + SPARE if width > 2 * CLOSE else 0
+    for probe in range(most):
+        half = 0.5 * (high - low)
+        if np.all(half <= CLOSE):
+            break
         middle = 0.5 * (low + high)
-        good = qualifies(middle)
-        low, high = np.where(good, middle, low), np.where(good, high, middle)
-    return np.where(none, 0.0, np.where(on_grid[-1], 1.0, low)), none, every
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            secant = (at_low * high - at_high * low) / (at_low - at_high)
+        secant = np.where(np.isfinite(secant), np.clip(secant, low, high), middle)
+        away = middle - secant
+        # at least CLOSE, so that a crossing met by rounding is bracketed by the next probe
+        pull = np.minimum(np.maximum(PULL * (high - low) ** 2 / width, CLOSE), np.abs(away))
+        pulled = secant + np.sign(away) * pull
+        reach = np.maximum(CLOSE * 2.0 ** (most - probe) - half, 0.0)
+        place = np.clip(pulled, middle - reach, middle + reach)
+        found = slack(place)
+        good = found >= 0
+        low, high = np.where(good, place, low), np.where(good, high, place)
+        at_low, at_high = np.where(good, found, at_low), np.where(good, at_high, found)
+    return low
 
 
 def least(
