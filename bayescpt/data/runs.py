@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from bayescpt.data.table import Table
 
@@ -73,3 +74,19 @@ def distinct(values: Iterable[float], within: float) -> tuple[float, ...]:
         if not kept or value - kept[-1] > within:
             kept.append(value)
     return tuple(kept)
+
+
+def phases_of_runs(table: Table) -> pd.DataFrame:
+    """Every run at its end: domain, size, ratio, tokens, seed (-1 where unknown), and its last phase.
+
+    ``phase_part`` and ``phase_ratio`` are 0 and ``trunk_ratio`` the ratio of a run that has one share throughout.
+    """
+    columns = {"run": table.run, "size": table.size, "ratio": table.ratio, "tokens": table.tokens}
+    frame = pd.DataFrame(columns | {"domain": np.array(table.domains)[table.domain]})
+    frame["seed"] = -1 if table.seed is None else table.seed
+    start, late = (np.zeros(len(table)) if v is None else v for v in (table.phase_start, table.phase_ratio))
+    frame["phase_part"] = np.where(start > 0, 1 - start / table.tokens, 0.0)
+    frame["phase_ratio"] = np.where(start > 0, late, 0.0)
+    part = frame["phase_part"]
+    frame["trunk_ratio"] = ((frame["ratio"] - part * frame["phase_ratio"]) / (1 - part)).clip(0, 1)
+    return frame.loc[frame.groupby("run")["tokens"].idxmax()].reset_index(drop=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from bayescpt.data.runs import phases_of_runs
 from bayescpt.data.table import Table
 
 SAME = 0.02
@@ -71,20 +72,16 @@ def phases_of(table: Table) -> tuple[Float[np.ndarray, " run"], Float[np.ndarray
     """
     if table.phase_start is None or table.phase_ratio is None:
         raise ValueError("the table does not say what phases its runs had: it needs phase_start and phase_ratio")
-    share, part, _ = _last_phases(table)
-    if not len(share):
+    runs = _last_phases(table)
+    if runs.empty:
         raise ValueError("no run of the table changes its mixture: no row tells what that does; train branches that do")
-    return share, part
+    return runs["phase_ratio"].to_numpy(float), runs["phase_part"].to_numpy(float)
 
 
-def _last_phases(table: Table) -> tuple[Float[np.ndarray, " run"], ...]:
-    """Share and part of the last phase, and the mean ratio, at the end of every run that has one; none where the table
-    does not tell."""
-    if table.phase_start is None or table.phase_ratio is None:
-        return (np.empty(0),) * 3
-    last = pd.Series(table.tokens).groupby(table.run).idxmax().to_numpy()
-    last = last[table.phase_start[last] > 0]
-    return table.phase_ratio[last], 1 - table.phase_start[last] / table.tokens[last], table.ratio[last]
+def _last_phases(table: Table) -> pd.DataFrame:
+    """The runs that change their mixture, at their ends."""
+    runs = phases_of_runs(table)
+    return runs[runs["phase_part"] > 0]
 
 
 def _untold(table: Table, phase_ratio: Sequence[float], phase_part: Sequence[float]) -> list[str]:
@@ -116,9 +113,7 @@ def _untold(table: Table, phase_ratio: Sequence[float], phase_part: Sequence[flo
 
 def phased_domains(table: Table) -> set[str]:
     """Domains with a run that changes its mixture; what a last phase does to others is the population's to say."""
-    if table.phase_start is None:
-        return set()
-    return {table.domains[code] for code in np.unique(table.domain[table.phase_start > 0])}
+    return set(_last_phases(table)["domain"])
 
 
 def cautions_of_phase(action: Mapping[str, Any] | pd.Series, table: Table, domain: str) -> list[str]:
@@ -138,8 +133,8 @@ def cautions_of_phase(action: Mapping[str, Any] | pd.Series, table: Table, domai
     ]
     if domain not in phased_domains(table):
         lines.append(f"no run of '{domain}' changes its mixture: what a last phase does is told by other domains")
-    share, part, mean = _last_phases(table)
-    step = share - (mean - part * share) / (1 - part)
+    runs = _last_phases(table)
+    step = (runs["phase_ratio"] - runs["trunk_ratio"]).to_numpy(float)
     after, here = action["phase_part"], action["phase_ratio"]
     up = here > (action["ratio"] - after * here) / (1 - after)
     if len(step) and not (step > SAME if up else step < -SAME).any():

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayescpt.data.names import fault_of_name
+from bayescpt.data.runs import phases_of_runs
 from bayescpt.data.table import Table
-from bayescpt.design.branches import GRID, SAME, SAME_RATIO, Branches, branch_grid, phases_of_runs
+from bayescpt.design.branches import GRID, SAME, SAME_RATIO, Branches, branch_grid
 from bayescpt.design.cost import Cost, cost_of
 
 COLUMNS = (*GRID, "cost", "trunk_cost")

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from bayescpt import Table
+from bayescpt.data.runs import phases_of_runs
 from bayescpt.decide import WeightedLoss, ratios
 from bayescpt.design import Branches, Cost, Space, candidates, decision_values, next_runs
-from bayescpt.design.branches import SETTINGS, entry_of, phases_of_runs, trunk_entries
+from bayescpt.design.branches import SETTINGS, entry_of, trunk_entries
 from bayescpt.design.files import read_pending, read_space, runs_file, write_runs
 from bayescpt.fit import prior_fit
 from trainer.study import read_study
