@@ -15,7 +15,7 @@ them is one chance; later ones do not.
 
 By quantity: a chi-squared test of the ranks in ``BINS`` bins, ranks pooled over domains where these are exchangeable.
 A model fails when the smallest p-value of its quantities is below ``FALSE_ALARM`` over their number (Bonferroni), so a
-correct model fails with at most that probability. ``--figure`` draws the histograms.
+correct model fails with at most that probability. ``--figure`` draws the ranks of every model.
 """
 
 from __future__ import annotations
@@ -170,8 +170,7 @@ def report(results: list[dict[str, Any]]) -> str:
         "| model | replications | quantities | smallest p | of | verdict | divergent draws | steps |",
         "|" + "---|" * 8,
     ]
-    for name in dict.fromkeys(r["model"] for r in results):
-        mine = [r for r in results if r["model"] == name]
+    for name, mine in by_model(results).items():
         p = p_values(mine)
         verdict = "uniform" if p.iloc[0] > FALSE_ALARM / len(p) else "NOT UNIFORM"
         divergent = sum(r["divergent"] for r in mine) / (len(mine) * SETTINGS.draws)
@@ -181,42 +180,87 @@ def report(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def matrix(results: list[dict[str, Any]]) -> str:
+    """Least p-value times the number of quantities (replications) by law and pooling, one table a noise; and the
+    models of which more than a hundredth of the draws diverge."""
+    cells: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    diverging = []
+    for name, mine in by_model(results).items():
+        p = p_values(mine)
+        law, pooling, noise = name.split("/")
+        cells[noise][law, pooling] = f"{min(1.0, p.iloc[0] * len(p)):.2g} ({len(mine)})"
+        divergent = sum(r["divergent"] for r in mine) / (len(mine) * SETTINGS.draws)
+        if divergent > 0.01:
+            diverging.append(f"{name} {divergent:.1%}")
+    lines = []
+    for noise, found in cells.items():
+        laws, poolings = ([one for one in known if any(one in pair for pair in found)] for known in (LAWS, HIERARCHIES))
+        lines += [f"| law, {noise} noise | {' | '.join(poolings)} |", "|" + "---|" * (len(poolings) + 1)]
+        lines += [f"| {law} | {' | '.join(found.get((law, one), '') for one in poolings)} |" for law in laws]
+        lines.append("")
+    return "\n".join([*lines, f"more than 1% of draws diverge: {', '.join(diverging) or 'nowhere'}"])
+
+
+def by_model(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Results of every model, in the order of the file."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for result in results:
+        found[result["model"]].append(result)
+    return found
+
+
 def draw(results: list[dict[str, Any]], path: Path) -> None:
-    """Histograms of the ranks, one panel a quantity that is not of a single coordinate, one row a model."""
+    """Ranks by law and pooling: by kind of quantity, their cumulative share less that of uniform ones.
+
+    Lines of a kind take ranks of all its quantities together. The band is the Kolmogorov bound of a single quantity, at
+    ``FALSE_ALARM`` over the number of all lines: ranks taken together spread less, however they hang together.
+    """
     import matplotlib.pyplot as plt
 
-    names = list(dict.fromkeys(r["model"] for r in results))
+    models = by_model(results)
+    columns = list(dict.fromkeys(tuple(name.split("/")[1:]) for name in models))
+    columns.sort(key=lambda one: (one[1] != "student", [*HIERARCHIES].index(one[0])))
+    rows = [law for law in LAWS if any(name.startswith(f"{law}/") for name in models)]
     kinds = [kind for kind in CHECKED if any(key.startswith(f"{kind}[") for r in results for key in r["ranks"])]
     figure, axes = plt.subplots(
-        len(names),
-        len(kinds),
-        figsize=(1.2 * len(kinds), 0.7 * len(names) + 0.6),
+        len(rows),
+        len(columns),
+        figsize=(1.5 * len(columns) + 1, 0.75 * len(rows) + 1),
         sharex=True,
         squeeze=False,
         layout="constrained",
     )
     count = SETTINGS.draws // THIN + 1
-    for row, name in zip(axes, names, strict=True):
-        for axis, kind in zip(row, kinds, strict=True):
-            ranks = [
-                rank
-                for r in results
-                if r["model"] == name
-                for key, values in r["ranks"].items()
-                if key.startswith(f"{kind}[")
-                for rank in values
-            ]
-            axis.hist(ranks, bins=np.linspace(0, count, BINS + 1), color="#4477aa")
-            axis.axhline(len(ranks) / BINS, color="black", linewidth=0.8)
-            axis.set_yticks([])
-            axis.tick_params(labelsize=6)
-            if not ranks:
+    places = (np.arange(count) + 1) / count
+    level = FALSE_ALARM / (len(models) * len(kinds))
+    colours = plt.get_cmap("tab20")
+    for law, line in zip(rows, axes, strict=True):
+        for column, axis in zip(columns, line, strict=True):
+            mine = models.get("/".join((law, *column)))
+            if mine is None:
                 axis.set_axis_off()
-        row[0].set_ylabel(name.replace("/", "\n"), fontsize=6, rotation=0, ha="right", va="center")
-    for axis, kind in zip(axes[0], kinds, strict=True):
-        axis.set_title(kind, fontsize=7)
-    figure.supxlabel(f"rank of the truth among {count - 1} draws; line: uniform", fontsize=8)
-    figure.savefig(path, dpi=150)
+                continue
+            reach = np.sqrt(np.log(2 / level) / 2 / len(mine))
+            low, high = np.maximum(-reach, -places), np.minimum(reach, 1 - places)
+            axis.fill_between(places, low, high, color="#dddddd", linewidth=0)
+            for number, kind in enumerate(kinds):
+                ranks = [
+                    rank for r in mine for key, v in r["ranks"].items() if key.startswith(f"{kind}[") for rank in v
+                ]
+                if ranks:
+                    share = np.cumsum(np.bincount(ranks, minlength=count)) / len(ranks)
+                    axis.plot(places, share - places, color=colours(number), linewidth=0.7, label=kind)
+            axis.set_ylim(-0.4, 0.4)
+            axis.tick_params(labelsize=5)
+        line[0].set_ylabel(law, fontsize=6, rotation=0, ha="right", va="center")
+    for column, axis in zip(columns, axes[0], strict=True):
+        axis.set_title(f"{column[0]}, {column[1]}", fontsize=7)
+        axis.set_visible(True)
+    named = {text: mark for axis in axes.flat for mark, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(named.values(), named, loc="outside upper center", ncols=6, fontsize=6)
+    figure.supxlabel(f"rank of the truth among {count - 1} draws, as a part of them", fontsize=8)
+    figure.supylabel("share of ranks up to it, less that part", fontsize=8)
+    figure.savefig(path, dpi=120)
 
 
 def main() -> None:
@@ -231,7 +275,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.table:
         known = [json.loads(line) for line in options.out.read_text().splitlines()]
-        print(report(known))
+        print(report(known), matrix(known), sep="\n\n")
         if options.figure:
             draw(known, options.figure)
         return

@@ -216,7 +216,7 @@ def test_ratio_under_limited_domain_data_is_the_librarys(good: Path, prior: Fit,
     assert told == summary(ratio_under_limited_data(repeated, "code", 4e5, 5e4, 2e5))
     text = run("ratio", path, *place, "--tokens", "200k").stdout
     assert "code, size 400,000, tokens 200,000, 50,000 domain tokens" in text
-    assert f"probability that all of the run is best domain data {told['p_boundary']:.3f}" in text
+    assert f"probability that all of the run is best domain data {told['p_all']:.3f}" in text
     assert "50,000 domain tokens, each read once" in run("ratio", path, *place).stdout
     assert "'memory' does not know" in refusal("ratio", good, *place, "--tokens", "200k")["message"]
 

@@ -37,7 +37,8 @@ def critical_ratio(
     1. L_g(T, r) - L_g0 <= eps;
     2. the turning point T0(r) of F = L_d + lambda L_g has come: dF/dT <= 0 at T. With lambda -> infinity, the
        default, F is the general loss itself; the paper's lambda lies between 100 and 7000, which is nearly the same.
-       A law with one maximum in T has T0(r) <= T exactly where its slope at T is not positive.
+       A law with one maximum in T has T0(r) <= T exactly where its slope at T is not positive; what the law misses at
+       the base adds its own.
 
     ``stated`` says of the run what the law looks at besides, by name (model/covariates).
 

@@ -83,4 +83,6 @@ def warnings(horizons: Iterable[Horizon]) -> list[str]:
 
 
 def _times(factor: float) -> str:
+    if factor >= 1e6:
+        return f"{factor:.0e}x"
     return f"{factor:,.0f}x" if factor >= 100 else f"{factor:.3g}x"

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from bayescpt.ask.answer import ratio_answer
 from bayescpt.ask.each import of_each
-from bayescpt.ask.losses import Losses, check_setting, refuse_phase
+from bayescpt.ask.losses import Losses, check_setting, refuse_phase, refuse_without_share
 from bayescpt.ask.search import GRID, least
 from bayescpt.fit import Fit
 
@@ -49,9 +49,9 @@ def ratio_under_limited_data(
 
     Returns a Dataset over draws, see :func:`bayescpt.ask.answer.ratio_answer`: ``value``; ``every``, the optimum sits
     at the boundary r = 1, all of the run domain data; ``none``, it sits at the smallest ratio searched, 1/128.
-    Attribute ``p_boundary`` is the part of draws at 1.
 
-    Raises ValueError on impossible settings, and where ``tokens`` are given and the law knows nothing of repetition.
+    Raises ValueError on impossible settings, and where ``tokens`` are given and the law knows nothing of repetition,
+    or where it does not see the ratio.
 
     Examples:
         >>> from bayescpt import ratio_under_limited_data, summary
@@ -64,6 +64,7 @@ def ratio_under_limited_data(
     if not (np.isfinite(domain_tokens) and domain_tokens > 0):
         raise ValueError(f"domain_tokens must be a positive number of tokens, got {domain_tokens}")
     law = fit.model.law
+    refuse_without_share(fit)
     if tokens is not None and EPOCHS not in law.covariates:
         raise ValueError(
             f"the law '{law.name}' does not know what repeated tokens are worth, so that at a stated total "
@@ -87,5 +88,4 @@ def ratio_under_limited_data(
         size=float(size),
         tokens=None if tokens is None else float(tokens),
         domain_tokens=float(domain_tokens),
-        p_boundary=float(every.mean()),
     )

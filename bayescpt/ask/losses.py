@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from bayescpt.fit import Fit
-from bayescpt.fit.astray import base_effect, drift, drift_scale
+from bayescpt.fit.astray import base_effect, drift, drift_rate, drift_scale
 from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.fit import Draws
 from bayescpt.laws import BILLION, Law, Point
 from bayescpt.model.base import usual_gap
-from bayescpt.model.covariates import COVARIATES, Question, refuse_statements, without_own_share
+from bayescpt.model.covariates import COVARIATES, Question, own_share_missing, refuse_statements
 from bayescpt.model.covariates.phases import PhasePart
-from bayescpt.model.layout import BASE_SHARE, EVEN, progress_of
+from bayescpt.model.layout import BASE_SHARE, EVEN, progress_of, progress_rate
 from bayescpt.model.noise import deviation_scale, loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
 
@@ -97,9 +97,17 @@ class Losses:
         What the law misses at the base is part of it: as estimated where the table has runs of it, else inherited from
         bases of similar size; beyond the data it may go astray (fit/astray.py). ``tokens`` are those of the run where
         every ratio has its own, in the shape of ``ratio``.
+
+        Raises ValueError where the law gives no number.
         """
         theta, point, shape = self._arguments(target, ratio, tokens)
-        return np.asarray(_expected(self.law, shape, theta, point, self._missed(target, ratio, tokens)))
+        found = np.asarray(_expected(self.law, shape, theta, point, self._missed(target, ratio, tokens)))
+        if np.isnan(found).any():
+            raise ValueError(
+                f"the {target} loss of '{self._domain}' at size {self.size:g} and {self.tokens:g} tokens is no number: "
+                "the law overflows there; ask nearer to the rows"
+            )
+        return found
 
     def loudness(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
         """How much louder noise is there than at an even mix at the end of a run."""
@@ -127,10 +135,7 @@ class Losses:
         return share, self._progress(tokens), self.draws.noise_share_exponent[index], self.draws.noise_early[index]
 
     def _without_own_share(self, index: int) -> bool:
-        table = self._fit.table
-        if self._domain not in table.domains:
-            return not self.law.uses_share
-        return bool(without_own_share(table, self.law)[index, table.domains.index(self._domain)])
+        return own_share_missing(self._fit.table, self.law, self._domain, TARGETS[index])
 
     @cached_property
     def progress(self) -> float:
@@ -167,15 +172,35 @@ class Losses:
         return self._missing[target]
 
     def slope(
-        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None = None
+        self,
+        target: Target,
+        ratio: Float[np.ndarray, "*grid"],
+        tokens: Float[np.ndarray, "*grid"] | None = None,
+        of_law: bool = False,
     ) -> Float[np.ndarray, "*grid"]:
         """dL / d log D at the end of the run, or at ``tokens`` in the shape of ``ratio``: nats per e-fold of tokens.
 
-        Covariates move with the tokens. It is the law's: what the law misses is a line, which has no turning point.
+        Covariates move with the tokens. What the law misses has a slope too, inside the data and beyond; where the two
+        meet, at the table's last checkpoint, it is that inside. ``of_law`` leaves that out.
         """
         theta, point, shape = self._arguments(target, ratio, tokens)
         rates = {name: self._covariate(name, target, ratio, tokens, shape, True) for name in self.law.covariates}
-        return np.asarray(_slope(self.law, shape, theta, point, rates))
+        missed = None if of_law else self._missed_slope(target, ratio, tokens)
+        return np.asarray(_slope(self.law, shape, theta, point, rates, missed))
+
+    def _missed_slope(
+        self, target: Target, ratio: Float[np.ndarray, "*grid"], tokens: Float[np.ndarray, "*grid"] | None
+    ) -> tuple[np.ndarray, ...]:
+        """Slope of what the law misses: arguments of the loudness, and what it multiplies.
+
+        Of loudness x line it is loudness x (d line - early line d progress): noise grows towards the start.
+        """
+        *loud, line = self._missed(target, ratio, tokens)
+        start, end, way = self._misfit(target)
+        where = np.asarray(self.tokens if tokens is None else tokens, float)
+        along = progress_rate(np.asarray(where / BILLION), self._fit.reference)
+        early = self.draws.noise_early[TARGETS.index(target)]
+        return *loud, along * (end - start - early * line) + drift_rate(self._fit, self.size, where) * way
 
     def point(self, target: Target, ratio: Float[np.ndarray, "*grid"]) -> Point:
         """Where the law is asked for: fields over ratios and draws."""
@@ -244,7 +269,14 @@ def _expected(law: Law, shape: tuple[int, ...], theta: dict[str, Any], point: Po
 
 
 @partial(quick_jit, static_argnums=(0, 1))
-def _slope(law: Law, shape: tuple[int, ...], theta: dict[str, Any], point: Point, rates: dict[str, Any]) -> Array:
+def _slope(
+    law: Law,
+    shape: tuple[int, ...],
+    theta: dict[str, Any],
+    point: Point,
+    rates: dict[str, Any],
+    missed: tuple[Any, ...] | None,
+) -> Array:
     """Derivative of the loss by log tokens, where covariates change by ``rates`` per e-fold of tokens."""
 
     def one(values: dict[str, Array], where: Point, rates: dict[str, Array]) -> Array:
@@ -256,7 +288,11 @@ def _slope(law: Law, shape: tuple[int, ...], theta: dict[str, Any], point: Point
         return jax.grad(along)(start)
 
     whole = {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}
-    return _over(one, whole, _spread(shape, point), rates)
+    found = _over(one, whole, _spread(shape, point), rates)
+    if missed is None:
+        return found
+    *loud, line = missed
+    return found + loudness(*loud) * line
 
 
 def _over(function: Callable[..., Array], theta: dict[str, Array], point: Point, *rest: dict[str, Array]) -> Array:

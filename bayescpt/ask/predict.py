@@ -39,9 +39,9 @@ def check_points(points: pd.DataFrame, known: Iterable[str] = ()) -> None:
     for name, bad, wanted in (
         ("target", ~points["target"].isin(TARGETS), "one of general, domain"),
         ("domain", points["domain"].isna() | (points["domain"].astype(str).str.strip() == ""), "a name"),
-        ("size", ~_between(points["size"], 0, np.inf, open_low=True), "positive"),
-        ("tokens", ~_between(points["tokens"], 0, np.inf, open_low=True), "positive"),
-        ("ratio", ~_between(points["ratio"], 0, 1), "within [0, 1]"),
+        ("size", ~_between(points["size"], 0, np.inf, open_low=True), "a positive, finite number"),
+        ("tokens", ~_between(points["tokens"], 0, np.inf, open_low=True), "a positive, finite number"),
+        ("ratio", ~_between(points["ratio"], 0, 1), "a number within [0, 1]"),
     ):
         if bad.any():
             rows = ", ".join(str(i + 1) for i in np.flatnonzero(bad)[:8])
@@ -68,8 +68,8 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
             laws over many sources; without them it follows from the ratio. What the law does not look at is refused.
 
     Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
-    run, with its run offset and residual. Draws share their parameters across points, so differences between points
-    are honest.
+    run, with its run offset and residual. Draws share their parameters across points, so differences of
+    ``expected`` between points are honest; every point of ``predictive`` is a new run of its own.
 
     Examples:
         >>> import pandas as pd
@@ -102,7 +102,7 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     for domain in places["domain"].unique():
         fit.draws(str(domain))  # kept by the fit: once, before threads ask for them
     # arrays and random numbers are computed outside of the interpreter's lock
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(answer, settings):
             pass
     found = {"expected": expected, "predictive": predictive}
@@ -110,6 +110,11 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
     for name in result:
         result[name].attrs = {"unit": "nats/token"}
     return result
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _drawn(
@@ -142,6 +147,8 @@ def _refuse_unseen(fit: Fit, points: pd.DataFrame) -> None:
     """Raise ValueError where points state what the law of ``fit`` does not look at."""
     seen = statements_of(fit.model.law)
     blind = [name for name in sorted(STATEMENTS) if name in points and name not in seen and points[name].notna().any()]
+    shares = [name for name in map(str, points.columns) if name.startswith(SHARE) and points[name].notna().any()]
+    blind += shares if "shares" not in seen else []
     if blind:
         raise ValueError(
             f"the law '{fit.model.law.name}' does not look at {', '.join(blind)}: leave the column out, or fit a law "

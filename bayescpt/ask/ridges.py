@@ -244,7 +244,8 @@ class _Grid:
         self.last = float(fit.table.tokens.max())
         ratios = np.array(ratios_of(fit.table))
         self.places: list[tuple[float, float, float]] = []
-        parts: dict[Target, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {target: [] for target in TARGETS}
+        seen: tuple[Target, ...] = tuple(t for i, t in enumerate(TARGETS) if (fit.table.target == i).any())
+        parts: dict[Target, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {target: [] for target in seen}
         for size in steps(fit.table.size, SIZE_STEP):
             # whoever trains there measures the base first: its loss is not what the run would tell
             base: dict[Target, float] | None = None
@@ -253,15 +254,16 @@ class _Grid:
             for tokens in steps(fit.table.tokens, TOKEN_STEP):
                 losses = Losses(fit, domain, size, tokens, base)
                 self.places += [(size, float(ratio), tokens) for ratio in ratios]
-                for index, target in enumerate(TARGETS):
+                for target in seen:
+                    index = TARGETS.index(target)
                     coordinates = _of(fit.posterior["coordinates"], domain, target)
                     where = losses.point(target, ratios[:, None])
                     given = jnp.asarray(coordinates), where, fit.reference, jnp.asarray(BASE_SHARE[index])
                     slopes = _slopes(fit.model.law, *given)
                     expected = losses.at(target, ratios[:, None])
                     parts[target].append((expected, np.asarray(slopes), _noise(losses, target, ratios)))
-        joined = {target: [np.concatenate(each) for each in zip(*parts[target], strict=True)] for target in TARGETS}
-        self.expected, self.slopes, self.noise = ({t: joined[t][i] for t in TARGETS} for i in range(3))
+        joined = {target: [np.concatenate(each) for each in zip(*parts[target], strict=True)] for target in seen}
+        self.expected, self.slopes, self.noise = ({t: joined[t][i] for t in seen} for i in range(3))
 
     def telling(self, found: _Found) -> Telling:
         """The cheapest of the runs that would tell nearly as much of a direction as any.

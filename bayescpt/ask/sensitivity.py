@@ -39,11 +39,13 @@ def decisions(
         size, tokens: of the run; the table's largest by default.
         tolerance: budget and tolerance, nats per token.
 
-    Returns a Dataset for each, see :func:`bayescpt.ask.answer.ratio_answer`; nothing where the table has no general
-    loss of any base: forgetting cannot be measured without one.
+    Returns a Dataset for each, see :func:`bayescpt.ask.answer.ratio_answer`; nothing where the table has no
+    training rows of the general loss or no general loss of any base, or the law does not see the ratio.
     """
     table = fit.table
-    if np.isnan(table.base_losses[:, :, TARGETS.index(GENERAL)]).all():
+    general = TARGETS.index(GENERAL)
+    measured = (table.target == general).any() and not np.isnan(table.base_losses[:, :, general]).all()
+    if not (measured and fit.model.law.uses_share):
         return {}
     size = float(table.size.max()) if size is None else size
     tokens = float(table.tokens.max()) if tokens is None else tokens

@@ -34,7 +34,8 @@ def turning_time(
     With lambda -> infinity, the default, F is the general loss itself. Draw by draw this is the last turn from rising
     to falling before the horizon, in tokens; inf where F still rises there (marked in ``none``), 0 where it falls from
     the start (marked in ``start``). F falls at T whenever T0(r) <= T <= horizon, and for laws with one maximum only
-    then: :func:`bayescpt.ask.cmr.critical_ratio` asks for the same, dF/dT <= 0 at T.
+    then. This is the law's own curve: what a law misses at a base is a line inside the data and a drift beyond, which
+    have no turning point. :func:`bayescpt.ask.cmr.critical_ratio`, which asks for dF/dT <= 0 at T, counts their slopes.
 
     Args:
         size: parameters N; ratio: r in [0, 1]; multiplier: lambda > 0.
@@ -64,8 +65,8 @@ def turning_time(
     def slope(tokens: Float[np.ndarray, "*asked"]) -> Float[np.ndarray, "*grid"]:
         everywhere = np.broadcast_to(tokens, np.broadcast_shapes(np.shape(tokens), (fit.size,)))
         ratios = np.full(everywhere.shape, float(ratio))
-        rising = losses.slope("general", ratios, everywhere)
-        return rising + weight * losses.slope("domain", ratios, everywhere) if weight else rising
+        rising = losses.slope("general", ratios, everywhere, of_law=True)
+        return rising + weight * losses.slope("domain", ratios, everywhere, of_law=True) if weight else rising
 
     value, none, start = turning_of(slope, last / SPAN, last)
     answer = xr.Dataset({"value": ("sample", value), "none": ("sample", none), "start": ("sample", start)})

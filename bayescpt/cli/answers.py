@@ -46,6 +46,7 @@ def load(path: str, accept: str | None, say: Session) -> Fit | Mixture:
     from bayescpt.fit import load as read
 
     fit = read(path)
+    caveats(fit, say)
     if fit.method == "laplace":
         say.warn(f"{path}: {LOOK}")
     if fit.passed:
@@ -57,6 +58,17 @@ def load(path: str, accept: str | None, say: Session) -> Fit | Mixture:
         raise InputError(f"{path}: {UnreliableFit(fit.checks)}", failed)
     say.warn(f"{path} failed its checks; accepted: {accept}")
     return fit.accept(accept)
+
+
+def caveats(fit: Fit | Mixture, say: Session) -> None:
+    """What the rows of ``fit`` cannot teach goes with every answer from it."""
+    from bayescpt.data.overview import overview
+
+    told = [one for one in overview(fit.table).findings if one.level.value == "FAIL"]
+    for code in dict.fromkeys(one.code for one in told):
+        mine = [one for one in told if one.code == code]
+        more = f" And {len(mine) - 1} more of the kind (bayescpt check)." if len(mine) > 1 else ""
+        say.warn(f"of the rows behind this answer: {mine[0].message}{more}")
 
 
 def check_domain(option: str, domain: str, fit: Fit | Mixture | None) -> None:
@@ -222,5 +234,5 @@ def _ends(told: dict[str, Any]) -> str:
         return f"  probability that it is no domain data {told['p_none']:.3f}, nothing else {told['p_all']:.3f}"
     if "domain_tokens" in told:
         least = f", that it is the smallest one searched {told['p_none']:.3f}"
-        return f"  probability that all of the run is best domain data {told['p_boundary']:.3f}{least}"
+        return f"  probability that all of the run is best domain data {told['p_all']:.3f}{least}"
     return f"  probability that no ratio qualifies {told['p_none']:.3f}, that every ratio does {told['p_all']:.3f}"

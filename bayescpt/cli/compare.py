@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 
 from bayescpt.cli.files import check_output
 from bayescpt.cli.findings import tell, usable
-from bayescpt.cli.options import Debug, Json, bounded
+from bayescpt.cli.options import FIT_SUFFIX, MOST_SEED, Debug, Json, bounded
 from bayescpt.cli.sampling import in_background, use_devices
 from bayescpt.cli.session import FAILED, Gather, Session, session
 from bayescpt.settings import SamplerSettings
@@ -29,7 +30,8 @@ def compare(
     rows: Annotated[str, typer.Argument(metavar="ROWS", help="Observation table, CSV or Parquet.")],
     laws: Annotated[str, typer.Option(metavar="A,B,...", help="Laws; an unknown name lists those on offer.")],
     pooling: Annotated[
-        str, typer.Option(metavar="A,B,...", help="partial, correlated, none, complete; each with each law.")
+        str,
+        typer.Option(metavar="A,B,...", help="partial, correlated, learnability, none, complete; each with each law."),
     ] = "partial",
     noise: Annotated[str, typer.Option(metavar="A,B,...", help="student, normal; each with each law.")] = "student",
     by: Annotated[
@@ -57,24 +59,27 @@ def compare(
     """
     with session(json, debug) as say:
         gather = Gather()
-        gather(bounded, "--seed", seed, 0)
+        gather(bounded, "--seed", seed, 0, MOST_SEED)
         for option, value, least in (("--chains", chains, 1), ("--warmup", warmup, 1), ("--draws", draws, 4)):
             gather(bounded, option, value, least)
-        path = None if out is None else gather(check_output, out, [rows])
+        path = None if out is None else gather(check_output, out, [rows], [FIT_SUFFIX])
         use_devices(max(chains, 1))
         from bayescpt.data import Table
         from bayescpt.data.overview import overview
         from bayescpt.fit.averaging import compare as hold
         from bayescpt.fit.averaging import stacked
-        from bayescpt.fit.folds import folds_of
+        from bayescpt.fit.folds import check_folds, folds_of
+        from bayescpt.fit.foresight import ENOUGH
         from bayescpt.fit.held_out import check_foresight
         from bayescpt.fit.run import check_method, model_of
 
         table = gather(Table.read, rows)
         gather(check_method, method)
-        parts = [[name.strip() for name in text.split(",")] for text in (laws, pooling, noise)]
-        models = {"/".join(names): gather(model_of, *names) for names in itertools.product(*parts)}
+        options = {"--laws": laws, "--pooling": pooling, "--noise": noise}
+        parts = [gather(parts_of, option, text) for option, text in options.items()]
+        gather(check_folds, by)
         gather.done()
+        models = {"/".join(names): model_of(*names) for names in itertools.product(*parts)}
         findings = overview(table).findings
         tell(findings, say)
         gather(folds_of, table, by)
@@ -93,13 +98,45 @@ def compare(
         mixture = None
         if path is not None:
             mixture, _ = in_background(lambda: stacked(found, table, models, *how), "averaging")
+        records = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+        say.result(records, lambda console: draw(frame, by, console))
+        if thin := [f"{row['model']} {row['thin']}" for row in records if row["thin"]]:
+            say.warn(
+                f"of {records[0]['runs']} held-out runs fewer than {ENOUGH} effective draws foresee {', '.join(thin)}: "
+                "elpd is uncertain by simulation se from that alone, and rather too low: more --draws, or another --by"
+            )
+        if path is not None and mixture is not None:
             mixture.save(path)
-        say.result(frame.to_dict(orient="records"), lambda console: draw(frame, by, console))
-        doubtful = [row["model"] for row in frame.to_dict(orient="records") if row["failed_fits"]]
+        doubtful = [row["model"] for row in records if row["failed_fits"]]
         if doubtful:
             say.warn(f"fits of {', '.join(doubtful)} failed their checks: their lines are to be read with doubt")
         if path is not None and mixture is not None:
             written(mixture, path, say)
+
+
+def parts_of(option: str, text: str) -> list[str]:
+    """Names of laws, poolings or noises, separated by commas.
+
+    Raises ValueError naming every one that is not on offer, or named twice.
+    """
+    from bayescpt.fit.run import model_of
+
+    names = [name.strip() for name in text.split(",")]
+    part = {"--laws": "law", "--pooling": "pooling", "--noise": "noise"}[option]
+    faults = [f"{option}: expected each name once, got '{name}' twice" for name in repeated(names)]
+    for name in dict.fromkeys(names):
+        try:
+            model_of(**{part: name})
+        except ValueError as error:
+            faults.append(f"{option}: {error}")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return names
+
+
+def repeated(names: list[str]) -> list[str]:
+    """Names that stand there more than once."""
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
 def written(mixture: Mixture, path: Path, say: Session) -> None:
@@ -117,12 +154,14 @@ def draw(frame: pd.DataFrame, by: str, console: Console) -> None:
     """The table for a person."""
     from rich.table import Table as Grid
 
-    title = f"log predictive density of held-out runs (nats), by {by}; {frame['runs'].iloc[0]} runs"
+    runs, folds = frame["runs"].iloc[0], frame["folds"].iloc[0]
+    title = f"log predictive density of held-out runs (nats), by {by}; {runs} runs in {folds} folds"
     grid: Any = Grid(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in ("model", "elpd", "se", "difference", "se", "weight", "refits", "failed fits"):
+    columns = ("model", "elpd", "se", "simulation se", "difference", "se", "weight", "refits", "failed fits")
+    for column in columns:
         grid.add_column(column, justify="left" if column == "model" else "right")
     for row in frame.to_dict(orient="records"):
-        numbers = (row["elpd"], row["elpd_se"], row["difference"], row["difference_se"])
-        told = [f"{number:,.1f}" for number in numbers]
+        numbers = (row["elpd"], row["elpd_se"], row["simulation_se"], row["difference"], row["difference_se"])
+        told = ["-" if math.isnan(number) else f"{number:,.1f}" for number in numbers]
         grid.add_row(row["model"], *told, f"{row['weight']:.2f}", str(row["refits"]), str(row["failed_fits"]))
     console.print(grid)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def check_output(text: str, inputs: Sequence[str], suffixes: Sequence[str] = ()) -> Path:
     """The path of a file that may be written.
 
-    Raises ValueError where its folder does not exist or cannot be written to, where it is a folder, where it is one of
-    ``inputs``, where its name ends in none of ``suffixes``, or where the system refuses a file of that name there.
+    Raises ValueError where its folder does not exist or cannot be written to, where it is a folder, a device or a pipe,
+    where it is one of ``inputs``, where its name ends in none of ``suffixes``, or where the system refuses a
+    file of that name there.
     """
     path = Path(text)
     try:
@@ -35,6 +36,8 @@ def check_output(text: str, inputs: Sequence[str], suffixes: Sequence[str] = ())
 def _check(path: Path, text: str, inputs: Sequence[str], suffixes: Sequence[str]) -> None:
     if path.is_dir():
         raise ValueError(f"-o {text}: expected a file, but it is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"-o {text}: expected a file, but it is a device or a pipe; write to a file")
     if not path.parent.is_dir():
         raise ValueError(f"-o {text}: there is no folder {path.parent}; make it first, or write somewhere else")
     if not os.access(path.parent, os.W_OK):

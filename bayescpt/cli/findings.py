@@ -41,5 +41,5 @@ def usable(table: Table, model: Model, findings: Sequence[Finding]) -> None:
     except ValueError as error:
         reasons = [one for one in findings if one.code in BASE_FINDINGS and model.law.needs_base]
         faults = [Fault(one.code, f"{one.message} {one.remedy}") for one in reasons]
-        message = "\n".join([str(error), *(f"  {one}" for one in reasons)])
-        raise InputError(message, faults or faults_of(error)) from error
+        # the findings have been told already
+        raise InputError(str(error), faults or faults_of(error)) from error

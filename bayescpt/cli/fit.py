@@ -10,7 +10,7 @@ import typer
 from bayescpt.cli.diagnose import SHORT, lines
 from bayescpt.cli.files import check_output
 from bayescpt.cli.findings import tell, usable
-from bayescpt.cli.options import Debug, Json, bounded
+from bayescpt.cli.options import FIT_SUFFIX, MOST_SEED, Debug, Json, bounded
 from bayescpt.cli.sampling import in_background, use_devices
 from bayescpt.cli.session import FAILED, Gather, Session, session
 from bayescpt.settings import SamplerSettings
@@ -57,8 +57,8 @@ def fit(
     """
     with session(json, debug) as say:
         gather = Gather()
-        path = gather(check_output, out, [rows])
-        gather(bounded, "--seed", seed, 0)
+        path = gather(check_output, out, [rows], [FIT_SUFFIX])
+        gather(bounded, "--seed", seed, 0, MOST_SEED)
         gather(bounded, "--chains", chains, 1)
         gather(bounded, "--warmup", warmup, 1)
         gather(bounded, "--draws", draws, LEAST_DRAWS)

@@ -9,6 +9,11 @@ import typer
 
 from bayescpt.data.counts import count as count
 
+FIT_SUFFIX = ".nc"
+"""What the name of a fit's or a mixture's file ends in."""
+MOST_SEED = 2.0**63
+"""Seeds are whole numbers below this."""
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 FitFile = Annotated[

@@ -93,8 +93,8 @@ def plan(
     max_forgetting: MaxForgetting = None,
     weights: Weights = None,
     confidence: Annotated[
-        float, typer.Option(metavar="P", help="Probability with which the forgetting budget is to hold.")
-    ] = 0.9,
+        float | None, typer.Option(metavar="P", help="Probability with which the forgetting budget is to hold: 0.9.")
+    ] = None,
     base_loss: BaseLoss = None,
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="OUT", help="Every action with its odds, CSV or Parquet.")
@@ -108,7 +108,11 @@ def plan(
         from bayescpt.data.read import CSV_SUFFIXES, PARQUET_SUFFIXES
 
         gather = Gather()
-        asked = {name: gather(count, f"--{name}", text) for name, text in (("size", size), ("tokens", tokens)) if text}
+        asked = {
+            name: gather(count, f"--{name}", text)
+            for name, text in (("size", size), ("tokens", tokens))
+            if text is not None
+        }
         scarce = None if domain_tokens is None else gather(count, "--domain-tokens", domain_tokens)
         offered = None if sizes is None else gather(counts, "--sizes", sizes)
         rates = None if lr is None else gather(numbers, "--lr", lr, 0.0)
@@ -143,7 +147,10 @@ def plan(
         gather(check, [name for name, value in given.items() if value is not None])
         if flops is not None:
             gather(bounded, "--flops", flops, 0, math.inf, False)
-        gather(bounded, "--confidence", confidence, 0, 1, False)
+        if confidence is not None:
+            gather(bounded, "--confidence", confidence, 0, 1, False)
+            if max_forgetting is None:
+                gather.fault("--confidence is that of a forgetting budget: state --max-forgetting, or leave it out")
         budget = None if max_forgetting is None else gather(forgetting, "--max-forgetting", max_forgetting)
         worth = None if weights is None else gather(weights_of, "--weights", weights)
         if base_loss is not None:
@@ -151,6 +158,7 @@ def plan(
         path = None if out is None else gather(check_output, out, [fit], CSV_SUFFIXES + PARQUET_SUFFIXES)
         found = gather(load, fit, accept, say)
         gather(check_domain, "--domain", domain, found)
+        from bayescpt.decide.plan import CONFIDENCE
         from bayescpt.decide.retained import faults_of
 
         others = [gather(retained_set, "--retain", text, lambda path: load(path, accept, say)) for text in retain or []]
@@ -181,7 +189,7 @@ def plan(
             limits,
         )
         actions = actions_of(found, domain, space)
-        _tell(found, domain, actions, wanted, confidence, base_loss, path, say)
+        _tell(found, domain, actions, wanted, CONFIDENCE if confidence is None else confidence, base_loss, path, say)
 
 
 def _tell(

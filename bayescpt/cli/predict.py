@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,8 +48,8 @@ def predict(
 
         gather = Gather()
         path = None if out is None else gather(check_output, out, [fit, at], CSV_SUFFIXES + PARQUET_SUFFIXES)
-        points = gather(read_points, at)
         found = gather(load, fit, accept, say)
+        points = gather(read_points, at, () if found is None else found.table.domains)
         gather.done()
         from bayescpt.ask import summarise
         from bayescpt.ask.horizon import horizon, warnings
@@ -70,20 +71,19 @@ def predict(
             say.result(records(answer, places, extra), lambda console: draw(answer, console))
 
 
-def read_points(path: str) -> pd.DataFrame:
-    """The points of a file. Raises ValueError naming everything that is wrong with them."""
+def read_points(path: str, known: Iterable[str]) -> pd.DataFrame:
+    """The points of a file. Raises ValueError naming everything that is wrong with them.
+
+    Args:
+        known: domains of the table that they are asked of.
+    """
     from bayescpt.ask.predict import check_points
     from bayescpt.data.read import read_frame
 
     points = read_frame(path)
     taken = [name for name in (*ANSWERS, *EXTRAS) if name in points]
-    blank = [str(i + 1) for i, name in enumerate(points.get("domain", ())) if not str(name).strip()]
     gather = Gather()
-    gather(check_points, points)
-    if blank:
-        gather.fault(f"domain must be a name, not blank: row {', '.join(blank)}")
-    if points.empty:
-        gather.fault("expected at least one point, found none")
+    gather(check_points, points, known)
     if taken:
         gather.fault(f"the points have the columns of an answer already ({', '.join(taken)}): rename or drop them")
     gather.done()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,10 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line of this process and end it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # names that a terminal cannot show are shown by their codes; nothing ends half-way for them
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="bayescpt")
     except SystemExit as end:

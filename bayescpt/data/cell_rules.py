@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +60,20 @@ def padded_ids(sheet: Sheet) -> Iterator[Fault]:
             yield from _cell_fault("padded_id", cells, cells.padded, "not start or end with a blank", help_)
 
 
+def unprintable_ids(sheet: Sheet) -> Iterator[Fault]:
+    for name, cells in sheet.cells.items():
+        if cells.column.kind == "text" and name != "target":
+            odd = {value for value in set(cells.values) if _unprintable(value)}
+            bad = np.fromiter((value in odd for value in cells.values), dtype=bool, count=len(cells.values))
+            help_ = "no file can hold, or nobody can see, such a character; remove it"
+            yield from _cell_fault("unprintable_id", cells, bad, "hold no control characters", help_)
+
+
+def _unprintable(text: str) -> bool:
+    """Whether a name holds control characters (NUL, tabs, ends of lines) or halves of a pair that is none."""
+    return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+
+
 def not_finite(sheet: Sheet) -> Iterator[Fault]:
     for name, cells in sheet.cells.items():
         if cells.column.kind == "number":
@@ -100,10 +115,11 @@ def unknown_targets(sheet: Sheet) -> Iterator[Fault]:
 def unnamed_sources(sheet: Sheet) -> Iterator[Fault]:
     for name in sheet.names:
         source = name.removeprefix(SHARE)
-        if name.startswith(SHARE) and (not source.strip() or source != source.strip() or "/" in source):
+        odd = not source.strip() or source != source.strip() or "/" in source or _unprintable(source)
+        if name.startswith(SHARE) and odd:
             message = (
-                f"expected a column {SHARE}<source> to name its source without blanks at its ends and without '/', got "
-                f"{name!r}; rename the column"
+                f"expected a column {SHARE}<source> to name its source without blanks at its ends, '/' and control "
+                f"characters, got {name!r}; rename the column"
             )
             yield Fault("unnamed_source", message, name)
 

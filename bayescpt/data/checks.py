@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     cell_rules.wrong_types,
     cell_rules.empty_ids,
     cell_rules.padded_ids,
+    cell_rules.unprintable_ids,
     cell_rules.unknown_targets,
     cell_rules.not_finite,
     cell_rules.out_of_bounds,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayescpt.data.faults import abbreviated
+from bayescpt.data.names import alike
 from bayescpt.data.runs import SAME_RATIO, Run, distinct
 from bayescpt.data.table import Table
 from bayescpt.schema import GENERAL, TARGETS
@@ -33,6 +34,12 @@ SAME_SHARE = 0.01
 """Mixtures whose shares differ by no more than this count as one."""
 SMALLEST = 1000.0
 """Fewer parameters or tokens than this are more likely billions that were not written out."""
+
+
+LARGEST_LOSS = 15.0
+"""Nats per token: a model that guesses has the logarithm of its vocabulary, 12.5 for 256 thousand."""
+LARGEST = 1e17
+"""More parameters or tokens than this nobody has."""
 
 
 class Level(StrEnum):
@@ -286,6 +293,33 @@ def units(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
         if largest < SMALLEST:
             message = f"The largest {name} is {largest:.3g}: the contract counts in ones; is the table in billions?"
             yield Finding("suspect_units", Level.REVIEW, message, f"Write the column {name} in ones.")
+    for name, values, most, what in (
+        (
+            "loss",
+            table.loss,
+            LARGEST_LOSS,
+            "nats per token, of which a guess among all tokens has about 12: perplexity?",
+        ),
+        ("size", table.size, LARGEST, "parameters"),
+        ("tokens", table.tokens, LARGEST, "tokens"),
+    ):
+        over = int((values > most).sum())
+        if over:
+            message = (
+                f"{over} of {len(values)} rows have a {name} above {most:g}, the largest {values.max():.3g} {what}"
+            )
+            yield Finding("suspect_units", Level.REVIEW, f"{message.rstrip('?')}{'?' * what.endswith('?') or '.'}")
+
+
+def similar_names(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
+    for what, names in (("domains", table.domains), ("bases", table.bases)):
+        groups = defaultdict(list)
+        for name in names:
+            groups[alike(name)].append(name)
+        for group in groups.values():
+            if len(group) > 1:
+                message = f"The {what} {', '.join(map(ascii, group))} look the same and are counted as {len(group)}."
+                yield Finding("similar_names", Level.REVIEW, message, "If they are one, write them alike.")
 
 
 def _farthest(ratios: tuple[float, ...], count: int) -> list[float]:
@@ -338,4 +372,5 @@ FINDINGS: tuple[Callable[[Table, tuple[Run, ...]], Iterator[Finding]], ...] = (
     shared_validation_error,
     few_domains,
     units,
+    similar_names,
 )

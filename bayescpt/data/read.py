@@ -14,6 +14,8 @@ from bayescpt.schema import COLUMNS, SHARE
 
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+OTHER_MARKS = (";", "\t", "|")
+"""What separates columns of tables that are no CSV by commas."""
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
 """Cells of a number column that say "no value" in CSV, in lower case; a text column has only the blank."""
 
@@ -44,7 +46,12 @@ def read_frame(path: str | Path) -> pd.DataFrame:
 def check_table_file(path: Path) -> None:
     """Raise TableError unless ``path`` is a file of some bytes whose name says CSV or Parquet."""
     name = path.name.lower()
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        message = f"expected a file, but {path} cannot be looked at ({error.strerror}); check the path and its rights"
+        raise _error(path, "file_unreadable", message) from error
+    if not there:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise _error(path, "file_missing", f"expected a file, but {path} {what}; check the path")
     if not name.endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
@@ -83,6 +90,10 @@ def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
     if not records:
         raise _error(path, "file_empty", "expected a header and rows, got blank lines only")
     header, body = records[0], records[1:]
+    other = next((mark for mark in OTHER_MARKS if mark in header[0]), None) if len(header) == 1 else None
+    if other is not None:
+        message = f"expected columns separated by commas, got {other!r} between them; save it as CSV with commas"
+        raise _error(path, "file_unreadable", message)
     ragged = tuple(i for i, record in enumerate(body, start=1) if len(record) != len(header))
     if ragged:
         found = len(body[ragged[0] - 1])

@@ -10,6 +10,9 @@ from bayescpt.fit.fit import Draws, Fit
 from bayescpt.model.misfit import BEYOND_COMPUTE, BEYOND_SIZE, BEYOND_TOKENS, LEAST_SPAN, inherited, outside
 from bayescpt.schema import TARGETS, Target
 
+STEP = 1 + 1e-6
+"""Factor of tokens over which a slope is taken: scales are piecewise straight in log tokens."""
+
 
 def base_effect(
     fit: Fit, draws: Draws, domain: str, target: Target, size: float, base: str | None = None
@@ -58,6 +61,15 @@ def drift_scale(
         return np.broadcast_to(far, np.broadcast_shapes(np.shape(size), np.shape(tokens)))
     compute = np.asarray(size, float) * np.asarray(tokens, float)
     return np.asarray(np.maximum(far, BEYOND_COMPUTE * _above(compute, table.size * table.tokens)))
+
+
+def drift_rate(
+    fit: Fit, size: Float[np.ndarray, "*of_size"] | float, tokens: Float[np.ndarray, "*of_tokens"] | float
+) -> Float[np.ndarray, "*joint"]:
+    """Derivative of :func:`drift_scale` by log tokens; where it begins to grow, 0."""
+    return np.asarray(
+        (drift_scale(fit, size, tokens) - drift_scale(fit, size, np.asarray(tokens) / STEP)) / np.log(STEP)
+    )
 
 
 def _above(value: Float[np.ndarray, "*shape"] | float, seen: Float[np.ndarray, " row"]) -> Float[np.ndarray, "*shape"]:

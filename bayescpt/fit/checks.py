@@ -24,8 +24,11 @@ CHECKED = (
     "noise_df",
     "noise_share_exponent",
     "noise_early",
+    "noise_typical",
 )
 """Law parameters by their coordinates (rank statistics do not change under monotone maps) and hyper-parameters."""
+PADDED = ("base_effect", "correlation_root")
+"""Of these are checked the entries that are drawn: some are nothing, or fixed."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def check_posterior(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[Check, ..
     import arviz_stats
 
     chosen = posterior[[name for name in CHECKED if name in posterior]]
+    chosen = chosen.assign({name: _drawn(posterior[name]) for name in PADDED if name in posterior})
     divergent = int(stats["diverging"].sum())
     checks = [
         Check(
@@ -96,6 +100,16 @@ def check_posterior(posterior: xr.Dataset, stats: xr.Dataset) -> tuple[Check, ..
     return tuple(checks)
 
 
+def _drawn(values: xr.DataArray) -> xr.DataArray:
+    """The entries of a variable that vary over draws, along one dimension of their own."""
+    own = [str(name) for name in values.dims if name not in ("chain", "draw")]
+    entry = f"{values.name} of"
+    flat = values.stack({entry: own}).reset_index(entry).transpose("chain", "draw", entry)
+    labels = [", ".join(map(str, places)) for places in zip(*(flat[name].values for name in own), strict=True)]
+    flat = flat.drop_vars(own).assign_coords({entry: labels})
+    return flat.isel({entry: np.ptp(flat.values, axis=(0, 1)) > 0})
+
+
 @dataclass(frozen=True)
 class _Extreme:
     value: float
@@ -107,6 +121,8 @@ def _extreme(statistic: xr.Dataset | xr.DataTree, largest: bool) -> _Extreme:
     found = []
     for name, values in data.data_vars.items():
         flat = values.values.ravel()
+        if not len(flat):
+            continue
         missing = np.isnan(flat)
         # a parameter without the statistic is worse than any value of it
         position = int(np.argmax(missing)) if missing.any() else int(flat.argmax() if largest else flat.argmin())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from bayescpt.data.table import Table
-from bayescpt.fit.fit import Fit
+from bayescpt.fit.fit import LAPLACE, Fit
 from bayescpt.fit.folds import folds_of
-from bayescpt.fit.foresight import expected_density, run_densities
+from bayescpt.fit.foresight import ENOUGH, foreseen
 from bayescpt.fit.sample import Sampler
 
 K_BELOW = 0.7
@@ -32,14 +33,23 @@ class Held:
     Args:
         density: log predictive density of each run, in nats.
         refits: number of fits made besides the first.
+        fold: which runs were held out together, by number; each by itself without.
+        variance: of the sum of ``density``, from there being so many draws of each refit and no more.
+        thin: number of runs that rest on fewer than :data:`bayescpt.fit.foresight.ENOUGH` effective draws.
     """
 
     density: Float[np.ndarray, " run"]
     refits: int
+    fold: Int[np.ndarray, " run"] | None = None
+    variance: float = 0.0
+    thin: int = 0
 
 
 def leave_one_run_out(fit: Fit, sampler: Sampler, refit: Refit, say: Say) -> Held:
     """PSIS-LOO over runs: importance weights from the fit to all of them, a refit where they cannot be trusted.
+
+    Of a fit by ``laplace`` every run is left out by a refit: its draws come from a normal around a mode that has seen
+    the run, which importance weights do not undo.
 
     A run is left out as a whole, since its checkpoints are not independent; runs share the effect of their base, which
     is not left out with them (Vehtari et al. 2017, 1507.04544).
@@ -59,13 +69,16 @@ def leave_one_run_out(fit: Fit, sampler: Sampler, refit: Refit, say: Say) -> Hel
     density, k_hat = np.array(found.elpd_i.values), np.asarray(found.pareto_k.values)
     table = fit.table
     names = fit.told["log_likelihood"].to_dataset()["run"].to_numpy()
-    bad = np.flatnonzero(~(k_hat < K_BELOW))
+    bad = np.flatnonzero(~(k_hat < K_BELOW) | (fit.method == LAPLACE))
+    variance, thin = 0.0, 0
     for place in bad:
         say(f"run {names[place]} again: k-hat {k_hat[place]:.2f}")
         mine = table.run == table.runs.index(str(names[place]))
         again = refit(table.select(~mine), sampler)
-        density[place] = expected_density(run_densities(again, table.select(mine)))[np.unique(table.run[mine])][0]
-    return Held(density, len(bad))
+        found = foreseen(again, table.select(mine))
+        density[place] = found.density[np.unique(table.run[mine])][0]
+        variance, thin = variance + found.variance, thin + int(np.nansum(found.effective < ENOUGH))
+    return Held(density, len(bad), variance=variance, thin=thin)
 
 
 def leave_folds_out(table: Table, by: str, sampler: Sampler, refit: Refit, say: Say) -> Held:
@@ -81,13 +94,17 @@ def leave_folds_out(table: Table, by: str, sampler: Sampler, refit: Refit, say: 
     Raises ValueError where the rows cannot be held out that way.
     """
     folds = folds_of(table, by)
-    density = np.full(len(table.runs), np.nan)
-    for fold in folds:
+    density, member = np.full(len(table.runs), np.nan), np.zeros(len(table.runs), int)
+    variance, thin = 0.0, 0
+    for number, fold in enumerate(folds):
         say(f"without {fold.name}")
         held = table.select(fold.held)
-        found = expected_density(run_densities(refit(table.select(~fold.held), sampler), held))
-        density[~np.isnan(found)] = found[~np.isnan(found)]
-    return Held(density[~np.isnan(density)], len(folds))
+        found = foreseen(refit(table.select(~fold.held), sampler), held)
+        there = ~np.isnan(found.density)
+        density[there], member[there] = found.density[there], number
+        variance, thin = variance + found.variance, thin + int((found.effective[there] < ENOUGH).sum())
+    there = ~np.isnan(density)
+    return Held(density[there], len(folds), member[there], variance, thin)
 
 
 def stacking_weights(density: Float[np.ndarray, "run model"]) -> Float[np.ndarray, " model"]:
@@ -106,26 +123,38 @@ def stacking_weights(density: Float[np.ndarray, "run model"]) -> Float[np.ndarra
 def comparison(held: dict[str, Held]) -> pd.DataFrame:
     """One row a model, the best first.
 
-    Columns: ``elpd`` (sum of log predictive densities, nats) and its standard error over runs, ``difference`` to the
-    best with the standard error of that difference, stacking ``weight``, ``refits``.
+    Columns: ``elpd`` (sum of log predictive densities, nats), ``difference`` to the best, and their standard errors
+    over ``folds``, whose runs were foreseen by one fit and are not independent (none where there is one fold alone);
+    ``simulation_se``, which is the standard error of ``elpd`` for there being so many draws and no more, and ``thin``,
+    the runs that rest on fewer than 50 effective draws; stacking ``weight``, ``refits``.
     """
     names = list(held)
     density = np.stack([held[name].density for name in names], axis=1)
     runs = len(density)
+    fold = held[names[0]].fold
+    together = np.unique(np.arange(runs) if fold is None else fold, return_inverse=True)[1]
+    folds = int(together.max()) + 1
     total = density.sum(axis=0)
     best = density[:, [int(np.argmax(total))]]
 
     def error(values: Float[np.ndarray, "run model"]) -> Float[np.ndarray, " model"]:
-        return np.sqrt(runs) * values.std(axis=0, ddof=1) if runs > 1 else np.full(values.shape[1], np.nan)
+        if folds == 1:
+            return np.full(values.shape[1], np.nan)
+        sums = np.zeros((folds, values.shape[1]))
+        np.add.at(sums, together, values)
+        return np.asarray(np.sqrt(folds) * sums.std(axis=0, ddof=1))
 
     frame = pd.DataFrame(
         {
             "model": names,
             "runs": runs,
+            "folds": folds,
             "elpd": total,
             "elpd_se": error(density),
             "difference": (density - best).sum(axis=0),
             "difference_se": error(density - best),
+            "simulation_se": [math.sqrt(held[name].variance) for name in names],
+            "thin": [held[name].thin for name in names],
             "weight": stacking_weights(density),
             "refits": [held[name].refits for name in names],
         }

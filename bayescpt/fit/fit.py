@@ -21,7 +21,7 @@ from bayescpt.data.files import atomic_path
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check, UnreliableFit
 from bayescpt.fit.compiled import quick_jit
-from bayescpt.fit.intact import checks_of, damaged, faults_of_fit, faults_of_names, members_of, seed_of
+from bayescpt.fit.intact import checks_of, damaged, digest_of_draws, faults_of_fit, faults_of_names, members_of, seed_of
 from bayescpt.fit.tree import with_densities
 from bayescpt.laws import LAWS, Reference
 from bayescpt.model.base import base_loss_draws
@@ -31,11 +31,13 @@ from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES
 from bayescpt.schema import TARGETS, Target
 
-FORMAT = 3
+FORMAT = 4
 KIND, MIXTURE = "bayescpt_kind", "mixture"
 """Attribute of a file that does not hold one fit, and its value where it holds several."""
 NUTS, LAPLACE, PRIOR = "nuts", "laplace", "prior"
 METHODS = (NUTS, LAPLACE)
+UNREADABLE = (OSError, KeyError, ValueError, RuntimeError)
+"""What reading a damaged file raises, by the part that is damaged."""
 PACKAGES = ("bayescpt", "jax", "numpyro", "arviz-base", "numpy", "xarray")
 
 
@@ -225,6 +227,7 @@ class Fit:
             "method": self.method,
             "reference": json.dumps(self.reference._asdict()),
             "digest": self.table.digest,
+            "digest_of_draws": digest_of_draws(tree),
             "seed": self.seed,
             "checks": json.dumps([vars(check) for check in self.checks]),
             "versions": versions(),
@@ -260,6 +263,8 @@ class Fit:
         """
         if faults := faults_of_fit(tree, (*METHODS, PRIOR)):
             raise ValueError(damaged(path, faults))
+        if tree.attrs["digest_of_draws"] != digest_of_draws(tree):
+            raise ValueError(f"{path}: its draws are not those that were written; the file was changed or is damaged")
         for part, known in (("law", LAWS), ("pooling", HIERARCHIES), ("noise", NOISES)):
             if tree.attrs[part] not in known:
                 raise ValueError(
@@ -308,12 +313,16 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> None:
 def read_tree(path: str | Path) -> xr.DataTree:
     """The tree in a file. Raises ValueError where it is none of ours, or of another format."""
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"no fit at {path}: expected a file written by `bayescpt fit ROWS -o FIT.nc`")
+    try:
+        there, what = path.is_file(), "it is a folder" if path.is_dir() else "there is no such file"
+    except OSError as error:
+        there, what = False, f"it cannot be looked at: {error.strerror}"
+    if not there:
+        raise ValueError(f"no fit at {path} ({what}): expected a file written by `bayescpt fit ROWS -o FIT.nc`")
     try:
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
-    except (OSError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"{path} cannot be read as a fit ({error}): write one with `bayescpt fit ROWS -o FIT.nc`"
         ) from error

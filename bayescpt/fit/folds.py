@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from bayescpt.data.runs import SAME_RATIO, distinct
 from bayescpt.data.table import Table
 
 EARLY = 1 / 3
@@ -23,11 +24,13 @@ class Fold:
 
 
 def planned_ratio(table: Table) -> Float[np.ndarray, " row"]:
-    """Ratio at the end of each row's run, to two digits: what the run was meant to be."""
+    """Ratio at the end of each row's run, the least of those within 0.01 of it: what the run was meant to be."""
     last = np.full(len(table.runs), -1.0)
     order = np.argsort(table.tokens, kind="stable")
     last[table.run[order]] = table.ratio[order]
-    return np.round(last, 2)[table.run]
+    kept = np.array(distinct(last[np.unique(table.run)], SAME_RATIO))
+    # the last of those kept that is not above: what is left out lies up to SAME_RATIO above one that is kept
+    return np.round(kept[np.searchsorted(kept, last, side="right") - 1], 3)[table.run]
 
 
 def _each(kind: str, values: np.ndarray, told: Callable[[float], str]) -> list[Fold]:
@@ -56,7 +59,9 @@ def by_domain(table: Table) -> list[Fold]:
 
 def by_tokens(table: Table) -> list[Fold]:
     """The last two thirds of the tokens of every run, foreseen like those of a run of which nothing was seen."""
-    return [Fold("tokens beyond a third", table.tokens > EARLY * table.tokens.max())]
+    last = np.zeros(len(table.runs))
+    np.maximum.at(last, table.run, table.tokens)
+    return [Fold("tokens beyond a third of every run", table.tokens > EARLY * last[table.run])]
 
 
 FOLDS: dict[str, Callable[[Table], list[Fold]]] = {
@@ -68,13 +73,18 @@ FOLDS: dict[str, Callable[[Table], list[Fold]]] = {
 }
 
 
+def check_folds(by: str) -> None:
+    """Raise ValueError where no folds have this name."""
+    if by not in FOLDS:
+        raise ValueError(f"no folds are called '{by}'; on offer: {', '.join(FOLDS)}")
+
+
 def folds_of(table: Table, by: str) -> list[Fold]:
     """The folds of a table.
 
     Raises ValueError for an unknown way to fold, and where a fold would leave nothing to learn from.
     """
-    if by not in FOLDS:
-        raise ValueError(f"no folds are called '{by}'; on offer: {', '.join(FOLDS)}")
+    check_folds(by)
     folds = FOLDS[by](table)
     whole = [fold.name for fold in folds if fold.held.all() or not fold.held.any()]
     if whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -19,6 +20,12 @@ from bayescpt.model.layout import Rows, layout_of
 from bayescpt.model.model import Model, base_deviation
 from bayescpt.model.noise import NoiseDraw, RunDistribution, loudness_of
 from bayescpt.schema import TARGETS
+
+ENOUGH = 50
+"""Effective draws below which a log predictive density is chance."""
+COPIES = 32
+ANOTHER = 1_000_003
+"""What is added to a seed for another draw of what is new."""
 
 
 def run_densities(fit: Fit, held: Table) -> Float[np.ndarray, "draw run"]:
@@ -49,6 +56,8 @@ def run_densities(fit: Fit, held: Table) -> Float[np.ndarray, "draw run"]:
         density = np.asarray(
             _densities(fit.model, theta, jnp.asarray(effect), jnp.asarray(way), noise, layout.rows, astray)
         )
+        # a draw of which the law overflows there foresees nothing
+        density = np.where(np.isnan(density), -np.inf, density)
         slots = layout.runs[0] >= 0
         found[:, layout.runs[0][slots]] = density[:, slots]
     return found
@@ -83,6 +92,52 @@ def _densities(
         return RunDistribution(mean, noise, rows, model.noise.heavy).log_prob(rows.loss).sum(0)[0]
 
     return jax.lax.map(one, (theta, effect, way, noise), batch_size=64)
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a fit says of runs that it has not seen.
+
+    Args:
+        density: log predictive density, nats; NaN for runs without rows.
+        effective: how many of the draws carry it: 1 / sum of squared weights, with weights as their densities.
+        variance: of the sum of ``density``, from there being so many draws and no more.
+    """
+
+    density: Float[np.ndarray, " run"]
+    effective: Float[np.ndarray, " run"]
+    variance: float
+
+
+def foreseen(fit: Fit, held: Table) -> Foreseen:
+    """The log predictive density of every run of ``held``, and how much of it is chance of the draws.
+
+    A run of many checkpoints is unlikely under most draws, the more so where its domain or base is new and drawn from
+    the population. What is new is drawn again, up to ``COPIES`` times a posterior draw, until every run rests on
+    ``ENOUGH`` effective draws.
+    """
+    parts = [run_densities(fit, held)]
+    there = ~np.isnan(parts[0]).all(axis=0)
+    new = set(held.domains) - set(fit.table.domains) or set(held.bases) - set(fit.table.bases)
+    while new and len(parts) < COPIES and _effective(np.stack(parts)[..., there]).min(initial=np.inf) < ENOUGH:
+        parts.append(run_densities(replace(fit, seed=fit.seed + len(parts) * ANOTHER), held))
+    whole = np.stack(parts)
+    density, effective = np.full(len(there), np.nan), np.full(len(there), np.nan)
+    density[there] = expected_density(whole.reshape(-1, len(there))[:, there])
+    effective[there] = _effective(whole[..., there])
+    # by posterior draw, whose copies are not independent; runs hang together through it
+    if not np.isfinite(density[there]).all():
+        return Foreseen(density, effective, np.inf)
+    shares = np.exp(whole[..., there] - density[there]).mean(axis=0)
+    return Foreseen(density, effective, float(shares.sum(axis=1).var() / fit.size))
+
+
+def _effective(densities: Float[np.ndarray, "copy draw run"]) -> Float[np.ndarray, " run"]:
+    flat = densities.reshape(-1, densities.shape[-1])
+    total = logsumexp(flat, axis=0)
+    weights = np.exp(flat - np.where(np.isfinite(total), total, 0.0))
+    carried = (weights**2).sum(axis=0)
+    return np.divide(1.0, carried, out=np.zeros_like(carried), where=carried > 0)
 
 
 def expected_density(densities: Float[np.ndarray, "draw run"]) -> Float[np.ndarray, " run"]:

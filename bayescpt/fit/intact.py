@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from bayescpt.fit.checks import Check
@@ -14,7 +16,7 @@ from bayescpt.laws import Reference
 from bayescpt.model.hierarchy import HIERARCHIES
 from bayescpt.model.noise import NOISES
 
-ATTRIBUTES = ("law", "model", "pooling", "noise", "method", "reference", "digest", "seed", "checks")
+ATTRIBUTES = ("law", "model", "pooling", "noise", "method", "reference", "digest", "digest_of_draws", "seed", "checks")
 MIXTURE_ATTRIBUTES = ("members", "weights", "seed", "made")
 DRAWN = {
     "coordinates": ("target", "domain", "coordinate"),
@@ -30,6 +32,17 @@ DRAWN = {
 """Variables of the posterior that every answer reads, with what they run over besides chains and draws."""
 LABELLED = ("target", "domain", "coordinate", "base")
 """Dimensions whose values are names that answers are looked up by."""
+
+
+def digest_of_draws(tree: xr.DataTree) -> str:
+    """Digest of every number of a fit's posterior: a file that lost some of them is not taken for whole."""
+    digest = hashlib.sha256()
+    posterior = tree["posterior"].to_dataset()
+    for name in sorted(map(str, posterior.data_vars)):
+        values = np.ascontiguousarray(posterior[name].values, dtype="<f8")
+        digest.update(f"{name}{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def damaged(path: str | Path, faults: Iterable[str]) -> str:

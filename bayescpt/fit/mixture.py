@@ -20,7 +20,19 @@ from jaxtyping import Int
 
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check
-from bayescpt.fit.fit import FORMAT, KIND, LAPLACE, METHODS, MIXTURE, PRIOR, Fit, read_tree, versions, write_tree
+from bayescpt.fit.fit import (
+    FORMAT,
+    KIND,
+    LAPLACE,
+    METHODS,
+    MIXTURE,
+    PRIOR,
+    UNREADABLE,
+    Fit,
+    read_tree,
+    versions,
+    write_tree,
+)
 from bayescpt.fit.intact import damaged, faults_of_mixture, names_of, seed_of, weights_of
 
 STATED = "stated"
@@ -196,5 +208,5 @@ def _holds_mixture(path: str | Path) -> bool:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as root:
             return root.attrs.get(KIND) == MIXTURE
-    except (OSError, ValueError):
+    except UNREADABLE:
         return False

@@ -18,9 +18,11 @@ from bayescpt.data.table import Table
 from bayescpt.laws import BILLION, Law, Point, Reference
 from bayescpt.model.base import usual_losses
 from bayescpt.model.covariates import covariates_of, without_own_share
-from bayescpt.model.misfit import alike
+from bayescpt.model.misfit import LEAST_SPAN, alike
 from bayescpt.schema import GENERAL, TARGETS
 
+ROUNDING = 1e-9
+"""Of a position along the run."""
 CHECKPOINT_BLOCK = 4
 RUN_BLOCK = 4
 
@@ -122,10 +124,25 @@ def reference_of(table: Table) -> Reference:
 
 
 def progress_of(tokens: Float[Array, "*shape"], reference: Reference) -> Float[Array, "*shape"]:
-    """Position of ``tokens`` (billions) between the table's first and last checkpoint in log tokens, held to [0, 1]."""
-    span = math.log(reference.tokens * math.sqrt(10) / reference.tokens_min)
-    along = jnp.log(tokens / reference.tokens_min) / span if span > 0 else jnp.ones_like(tokens)
-    return jnp.clip(along, 0.0, 1.0)
+    """Position of ``tokens`` (billions) between the table's first and last checkpoint in log tokens, held to [0, 1].
+
+    The last is at 1, and the first at 0 where the two are at least a factor 4 apart; of checkpoints that are nearer to
+    one another, which differ by counting alone, the first is near 1 too.
+    """
+    last = math.log(reference.tokens * math.sqrt(10))
+    return jnp.clip(1 + (jnp.log(tokens) - last) / _span(reference), 0.0, 1.0)
+
+
+def progress_rate(tokens: Float[np.ndarray, "*shape"], reference: Reference) -> Float[np.ndarray, "*shape"]:
+    """Derivative of :func:`progress_of` by log tokens; at a checkpoint that by which it was reached."""
+    span = _span(reference)
+    along = 1 + (np.log(tokens) - math.log(reference.tokens * math.sqrt(10))) / span
+    return np.where((along > ROUNDING) & (along < 1 + ROUNDING), 1 / span, 0.0)
+
+
+def _span(reference: Reference) -> float:
+    """E-folds of tokens between the table's first and last checkpoint, at least those of a factor 4."""
+    return max(math.log(reference.tokens * math.sqrt(10) / reference.tokens_min), LEAST_SPAN)
 
 
 def _padded(count: int, block: int) -> int:

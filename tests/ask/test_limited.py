@@ -16,7 +16,7 @@ from bayescpt.ask import ratio_under_limited_data, summary
 from bayescpt.ask.limited import SEARCHED
 from bayescpt.ask.search import AT_AN_END, least
 from bayescpt.data import Table
-from bayescpt.fit import Check, Fit, UnreliableFit, prior_fit
+from bayescpt.fit import Check, Fit, Mixture, UnreliableFit, prior_fit
 from bayescpt.laws.dcpt import interior_domain_tokens
 
 N, D = 4e7, 1e9
@@ -133,7 +133,6 @@ def test_with_enough_domain_data_all_of_the_run_is_domain(repeated: Fit) -> None
     answer = ratio_under_limited_data(repeated, "code", N, 1.001 * D, tokens=D)
     assert (answer["value"] == 1).all()
     assert answer["every"].all()
-    assert answer.attrs["p_boundary"] == 1
 
 
 def test_harm_by_repetition_makes_less_of_it_better(repeated: Fit) -> None:
@@ -154,10 +153,10 @@ def test_harm_by_repetition_makes_less_of_it_better(repeated: Fit) -> None:
 def test_the_summary_says_what_was_asked_and_how_often_the_end_is_best(repeated: Fit) -> None:
     answer = ratio_under_limited_data(repeated, "code", N, 1e8, tokens=D)
     told = summary(answer)
-    keys = ["domain", "size", "tokens", "domain_tokens", "p_boundary", "mean", "q05", "q50", "q95", "p_none", "p_all"]
+    keys = ["domain", "size", "tokens", "domain_tokens", "mean", "q05", "q50", "q95", "p_none", "p_all"]
     assert list(told) == keys
     assert (told["domain"], told["size"], told["tokens"], told["domain_tokens"]) == ("code", N, D, 1e8)
-    assert told["p_boundary"] == told["p_all"] == (answer["value"] == 1).values.mean()
+    assert told["p_all"] == (answer["value"] == 1).values.mean()
     assert summary(ratio_under_limited_data(repeated, "code", N, 1e8))["tokens"] is None
 
 
@@ -182,3 +181,18 @@ def test_a_fit_that_failed_does_not_answer(repeated: Fit) -> None:
     failed = replace(repeated, checks=(Check("r_hat", False, "1.2 at a"),))
     with pytest.raises(UnreliableFit):
         ratio_under_limited_data(failed, "code", N, 1e8)
+
+
+def test_a_law_that_does_not_see_the_ratio_has_none_to_give(table: Table) -> None:
+    blind = prior_fit(table, "chinchilla", seed=1, draws=20)
+    with pytest.raises(ValueError, match="'chinchilla' does not see what a model is trained on"):
+        ratio_under_limited_data(blind, "code", N, 2e8)
+
+
+def test_a_mixture_of_laws_answers(dcpt: Fit, table: Table) -> None:
+    other = prior_fit(table, "dcpt_l1", seed=2, draws=DRAWS)
+    mixture = Mixture({"dcpt": dcpt, "dcpt_l1": other}, {"dcpt": 0.5, "dcpt_l1": 0.5})
+    told = summary(ratio_under_limited_data(mixture, "code", N, 2e8))
+    apart = [ratio_under_limited_data(fit, "code", N, 2e8)["every"].values.mean() for fit in (dcpt, other)]
+    assert apart[0] != apart[1]
+    assert min(apart) <= told["p_all"] <= max(apart)

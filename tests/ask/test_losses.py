@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from bayescpt.ask import critical_ratio, predict, ratio_under_budget
 from bayescpt.ask.losses import Losses
@@ -16,6 +18,8 @@ from bayescpt.fit import Fit, prior_fit
 from bayescpt.schema import TARGETS
 
 N, D = 4e7, 2e9
+LAST = 1e9
+"""The table's last checkpoint."""
 RATIO = np.array([[0.0], [0.3], [1.0]])
 
 
@@ -98,3 +102,46 @@ def test_a_law_without_covariates_is_told_none(memory: Fit) -> None:
     # a blank states nothing, and columns of the user's own are theirs
     more = predict(memory, points.assign(lr_anneal=np.nan, note="mine"))
     np.testing.assert_array_equal(predict(memory, points)["predictive"], more["predictive"])
+
+
+@pytest.mark.parametrize("tokens", [3e7, 3e8, 9.9e8, 4e9])
+def test_what_the_law_misses_has_a_slope_too(memory: Fit, tokens: float) -> None:
+    """Before the first checkpoint, between the two, just before the last, and beyond: piecewise straight."""
+    step = 1e-4
+    for target, domain, size in (("general", "code", N), ("domain", "law", N), ("general", "art", 3 * N)):
+        after, before = (Losses(memory, domain, size, tokens * np.exp(s * step)).at(target, RATIO) for s in (1, -1))
+        losses = Losses(memory, domain, size, tokens)
+        np.testing.assert_allclose(losses.slope(target, RATIO), (after - before) / (2 * step), rtol=1e-3, atol=1e-6)
+        alike = np.allclose(losses.slope(target, RATIO), losses.slope(target, RATIO, of_law=True), atol=1e-9)
+        assert alike == (tokens < 1e8)
+
+
+def test_at_the_last_checkpoint_the_slope_is_that_by_which_it_was_reached(memory: Fit) -> None:
+    at_the_end, inside = (Losses(memory, "code", N, at).slope("general", RATIO) for at in (LAST, LAST * (1 - 1e-7)))
+    np.testing.assert_allclose(at_the_end, inside, rtol=1e-4, atol=1e-8)
+    assert not np.allclose(at_the_end, Losses(memory, "code", N, LAST * 1.001).slope("general", RATIO), atol=1e-3)
+
+
+def test_the_critical_ratio_counts_the_slope_of_what_the_law_misses(memory: Fit, altered: Callable[..., Fit]) -> None:
+    """Where the tolerance binds nowhere, of a base at which the law misses more and more, or less and less."""
+    kept = altered(memory, base_effect=0.0, base_sd=0.0, noise_early=0.0, noise_share_exponent=0.0)
+    values = {}
+    for end in (-50.0, 0.0, 50.0):
+        tree = kept.tree.copy(deep=True)
+        tree["posterior"]["base_effect"] = tree["posterior"]["base_effect"] + xr.DataArray([0.0, end], dims="end")
+        moved = replace(kept, tree=tree)
+        values[end] = critical_ratio(moved, "code", N, LAST, tolerance=1000.0)["value"].values
+    assert (values[50.0] == 0).all()  # far more at the end than at the start: nothing has turned
+    assert (values[-50.0] == 1).all()
+    assert 0 < values[0.0].mean() < 1
+
+
+def test_a_loss_that_is_no_number_is_refused(memory: Fit) -> None:
+    point = pd.DataFrame({"domain": ["code"], "size": 1e300, "ratio": 0.5, "tokens": 1e300, "target": "general"})
+    for ask in (
+        lambda: ratio_under_budget(memory, "code", 1e300, 1e300, 0.05),
+        lambda: critical_ratio(memory, "code", 1e300, 1e300),
+        lambda: predict(memory, point),
+    ):
+        with pytest.raises(ValueError, match=r"general loss of 'code' at size 1e\+300 and 1e\+300 tokens is no number"):
+            ask()

@@ -180,13 +180,13 @@ def test_every_fault_of_the_points_is_named(memory: Fit) -> None:
     for told in (
         "target must be one of general, domain: row 2",
         "domain must be a name: row 2",
-        "size must be positive: row 3, 4",
-        "tokens must be positive: row 1, 3",
-        "ratio must be within [0, 1]: row 2, 4",
+        "size must be a positive, finite number: row 3, 4",
+        "tokens must be a positive, finite number: row 1, 3",
+        "ratio must be a number within [0, 1]: row 2, 4",
     ):
         assert told in str(caught.value)
     slips = points.assign(domain=["Code", "code", " new", "code"])
-    with pytest.raises(ValueError, match=r"'Code', which differs from 'code'.*without space around it, got ' new'"):
+    with pytest.raises(ValueError, match=r"'Code', which looks like 'code'.*without space around it, got ' new'"):
         predict(memory, slips)
     with pytest.raises(ValueError, match="no column tokens, target"):
         predict(memory, points[["domain", "size", "ratio"]])
@@ -207,3 +207,11 @@ def test_what_the_law_does_not_look_at_is_not_passed_over(memory: Fit) -> None:
     with pytest.raises(ValueError, match="'memory' does not look at lr_sum, phase_part: leave the column out"):
         predict(memory, points.assign(phase_part=0.2, lr_sum=[1.0, None]))
     assert predict(memory, points.assign(phase_part=np.nan)).sizes["point"] == 2
+
+
+def test_shares_of_sources_are_refused_where_the_law_does_not_look(memory: Fit) -> None:
+    points = pd.DataFrame({"domain": ["code"], "size": 4e7, "ratio": 0.5, "tokens": 1e9, "target": "domain"})
+    with pytest.raises(ValueError, match="'memory' does not look at share_code: leave the column out"):
+        predict(memory, points.assign(share_code=0.5))
+    blank = predict(memory, points.assign(share_code=np.nan))
+    xr.testing.assert_equal(blank, predict(memory, points))

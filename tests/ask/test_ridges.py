@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from bayescpt.ask.ridges import COORDINATES, NATURAL, TELLS, Ridge, Telling, ratios_of, ridges, steps
+from bayescpt.ask.sensitivity import decisions
 from bayescpt.data import Table
 from bayescpt.fit import Check, Fit, SamplerSettings, fit, prior_fit
 from bayescpt.laws import Coordinate, Law, Param, Point, Prior, Reference
 from bayescpt.laws.base import Scalar
+from bayescpt.schema import TARGETS
 
 DRAWS = 1000
 
@@ -165,3 +167,12 @@ def test_a_run_in_words() -> None:
     early = replace(run, tokens=1e7, removes=0.001)
     assert str(early) == "a run of 2.5e+06 parameters at ratio 0.25 with a checkpoint at 1e+07 tokens"
     assert early.text == f"no single loss within a step of the table tells; it moves most (0.2 nats) in {early}"
+
+
+def test_of_one_target_everything_is_told_that_can_be(table: Table) -> None:
+    one = table.select(table.target == TARGETS.index("domain"))
+    fit = prior_fit(one, "memory", seed=1, draws=60)
+    assert {ridge.target for ridge in ridges(fit)} == {"domain"}
+    assert decisions(fit) == {}
+    blind = prior_fit(table, "chinchilla", seed=1, draws=20)
+    assert decisions(blind) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -73,9 +74,9 @@ def test_it_has_turned_by_t_exactly_where_the_slope_at_t_is_not_positive(two_ter
     weight = 0.0 if math.isinf(multiplier) else 1 / multiplier
     for tokens in TOKENS:
         losses = Losses(two_term, "law", N, tokens)
-        slope = losses.slope("general", np.array([0.4]))
+        slope = losses.slope("general", np.array([0.4]), of_law=True)
         if weight:
-            slope = slope + weight * losses.slope("domain", np.array([0.4]))
+            slope = slope + weight * losses.slope("domain", np.array([0.4]), of_law=True)
         clear = np.abs(time / tokens - 1) > 1e-6
         assert (slope <= 0)[(time <= tokens) & clear].all()
         if not weight:
@@ -94,14 +95,17 @@ def test_the_slope_at_other_tokens_is_that_of_a_run_that_ends_there(two_term: Fi
 @pytest.mark.parametrize("law", ["hump", "two_term"])
 @pytest.mark.parametrize("tokens", [0.2 * D, 3 * D])
 def test_a_ratio_below_the_critical_one_has_turned_by_then(
-    law: str, tokens: float, request: pytest.FixtureRequest
+    law: str, tokens: float, altered: Callable[..., Fit], request: pytest.FixtureRequest
 ) -> None:
     """T0(r) <= T where r is the critical ratio at T without a tolerance, and the other way round for the hump."""
-    fit: Fit = request.getfixturevalue(law)
+    fit: Fit = altered(request.getfixturevalue(law), base_effect=0.0, base_sd=0.0)
     critical = critical_ratio(fit, "code", N, tokens, tolerance=UNBOUNDED)
     for ratio in (0.25, 0.6):
         time = turning_time(fit, "code", N, ratio, horizon=tokens)
-        assert (time["none"].values == ~(Losses(fit, "code", N, tokens).slope("general", np.array([ratio])) <= 0)).all()
+        assert (
+            time["none"].values
+            == ~(Losses(fit, "code", N, tokens).slope("general", np.array([ratio]), of_law=True) <= 0)
+        ).all()
         if law == "hump":
             np.testing.assert_array_equal(time["none"], critical["value"].values < ratio)
         else:
@@ -113,7 +117,7 @@ def test_the_domain_loss_brings_the_turn_forward(two_term: Fit) -> None:
     settings = {"domain": "code", "size": N, "ratio": 0.5, "horizon": 10 * D}
     times = [turning_time(two_term, multiplier=m, **settings)["value"].values for m in (1.0, 30.0, math.inf)]  # type: ignore[arg-type]
     tokens = np.broadcast_to(np.geomspace(1e4, 10 * D, 200)[:, None], (200, two_term.size))
-    falls = Losses(two_term, "code", N, D).slope("domain", np.full(tokens.shape, 0.5), tokens).max(0) <= 0
+    falls = Losses(two_term, "code", N, D).slope("domain", np.full(tokens.shape, 0.5), tokens, of_law=True).max(0) <= 0
     assert falls.mean() > 0.5
     assert (times[0] <= times[1] * (1 + 1e-9))[falls].all()
     assert (times[1] <= times[2] * (1 + 1e-9))[falls].all()

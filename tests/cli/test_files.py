@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from bayescpt.cli.files import check_output
@@ -67,3 +68,21 @@ def test_a_write_that_the_system_refuses_late_names_the_path(
     told = answer("plan", path, *place, "-o", out, status=2)
     assert told["message"] == f"{out} cannot be written (No space left on device): write somewhere else"
     assert [one.name for one in tmp_path.iterdir()] == ["fit.nc"]
+
+
+@pytest.mark.parametrize("command", [["fit"], ["compare", "--laws", "memory,dcpt"]])
+def test_fits_are_written_to_files_of_their_own_kind(
+    command: list[str], frame: pd.DataFrame, written: Callable[[pd.DataFrame], Path], answer: Callable[..., Any]
+) -> None:
+    rows = written(frame)
+    other = rows.with_name("precious.parquet")
+    other.write_text("precious")
+    told = answer(command[0], rows, *command[1:], "-o", other, status=2)
+    assert told["message"] == f"-o {other}: expected a name ending in .nc"
+    assert other.read_text() == "precious"
+
+
+def test_a_device_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ValueError, match="expected a file, but it is a device or a pipe"):
+        check_output(str(tmp_path / "pipe.csv"), [])

@@ -14,7 +14,7 @@ from bayescpt.data.table import Table
 from bayescpt.fit import prior_fit
 
 PLACE = ("--size", "600k", "--tokens", "200k")
-NEAR = "which differs from 'code' by case alone: write 'code'"
+NEAR = "which looks like 'code': write 'code'"
 
 
 @pytest.fixture(scope="module")

@@ -297,3 +297,14 @@ def test_no_content_makes_a_rule_crash(sound: Sound, data: st.DataObject) -> Non
 
 def test_rules_are_listed_once() -> None:
     assert len(set(RULES)) == len(RULES)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\tb", "a\nb", "a\ud800b"])
+def test_names_that_no_file_holds(name: str, sound: Sound) -> None:
+    frame = sound()
+    # as objects: text of pandas refuses half a pair itself
+    frame["domain"] = pd.Series([name if one == "law" else one for one in frame["domain"]], frame.index, object)
+    (fault,) = validate(frame)
+    assert fault.code == "unprintable_id"
+    assert fault.column == "domain"
+    assert len(fault.rows) == (frame["domain"] == name).sum()

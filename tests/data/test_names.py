@@ -22,7 +22,7 @@ def test_names_of_the_table_and_new_ones_are_names(name: str) -> None:
         ("cpp ", "without space around it, got 'cpp ': write 'cpp'"),
         (" CPP", "without space around it, got ' CPP': write 'cpp'"),
         (" poems", "without space around it, got ' poems': write 'poems'"),
-        ("CPP", "got 'CPP', which differs from 'cpp' by case alone: write 'cpp'"),
+        ("CPP", "got 'CPP', which looks like 'cpp': write 'cpp'"),
     ],
 )
 def test_slips_of_the_pen_are_named_with_what_was_meant(name: object, told: str) -> None:

@@ -201,3 +201,24 @@ def test_overview_of_a_selection_counts_what_it_has(sound: Sound) -> None:
 def test_distinct_values() -> None:
     assert distinct([0.5, 0.1, 0.105, 0.52], within=0.01) == (0.1, 0.5, 0.52)
     assert distinct([], within=0.01) == ()
+
+
+def test_losses_that_are_none_and_counts_that_nobody_has(sound: Sound) -> None:
+    frame = sound()
+    assert "suspect_units" not in findings(frame)
+    perplexed = frame.assign(loss=np.exp(frame["loss"]))
+    said = findings(perplexed)["suspect_units"]
+    assert said.level is Level.REVIEW
+    assert "have a loss above 15" in said.message
+    assert "perplexity?" in said.message
+    assert "a tokens above 1e+17" in findings(frame.assign(tokens=frame["tokens"] * 1e10))["suspect_units"].message
+
+
+def test_names_that_look_the_same(sound: Sound) -> None:
+    frame = sound()
+    assert "similar_names" not in findings(frame)
+    for law in ("Code", "co\N{FULLWIDTH LATIN SMALL LETTER D}e"):
+        said = findings(frame.assign(domain=frame["domain"].replace("law", law)))["similar_names"]
+        assert said.level is Level.REVIEW
+        assert "'code'" in said.message
+        assert ascii(law) in said.message

@@ -114,3 +114,18 @@ def test_a_sound_table_survives_each_format(tmp_path: Path, name: str, sound: So
     else:
         sound().to_parquet(path)
     assert validate(read_frame(path)) == ()
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_columns_that_something_else_separates(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"run{mark}loss\na{mark}1\n")
+    with pytest.raises(TableError) as caught:
+        read_frame(path)
+    (fault,) = caught.value.faults
+    assert f"got {mark!r} between them; save it as CSV with commas" in fault.message
+
+
+def test_a_name_that_the_system_refuses(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="cannot be looked at"):
+        read_frame(tmp_path / ("x" * 300 + ".csv"))

@@ -106,4 +106,24 @@ def test_a_value_that_never_moved_fails(value: float) -> None:
 def test_what_is_not_a_parameter_is_not_checked() -> None:
     assert "scratch" not in CHECKED  # constant in these tests, and yet they pass
     hyper = {"base_sd", "run_sd", "noise_sd", "noise_memory", "noise_df", "noise_share_exponent", "noise_early"}
+    hyper |= {"noise_typical"}
     assert {"coordinates", "population", "spread", "loading", "learnability", *hyper} == set(CHECKED)
+
+
+def test_effects_of_bases_and_correlations_are_checked_where_they_are_drawn() -> None:
+    """What is nothing, as where a domain has no runs of a base, or fixed, as above a diagonal, fails nothing."""
+    rng = np.random.default_rng(2)
+    effect, root = rng.standard_normal((CHAINS, DRAWS, 2, 3)), rng.standard_normal((CHAINS, DRAWS, 2, 2))
+    effect[..., 1, 2], root[..., 0, 1] = np.nan, 0.0
+    names = {"target": ["general", "domain"], "base": ["a", "b", "c"]}
+    added = {
+        "base_effect": xr.DataArray(effect, dims=("chain", "draw", "target", "base"), coords=names),
+        "correlation_root": (("chain", "draw", "coordinate", "coordinate_of"), root),
+    }
+    draws = posterior().assign(added)
+    assert failed(outcome(draws)) == set()
+    stuck = draws.copy(deep=True)
+    stuck["base_effect"][0, :, 1, 0] += 3
+    checks = outcome(stuck)
+    assert "r_hat" in failed(checks)
+    assert "base_effect[domain, a]" in checks["r_hat"].message

@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayescpt.ask import predict, ratio_under_budget, summary
 from bayescpt.data.table import Table
-from bayescpt.fit import Check, Fit, UnreliableFit, prior_fit
+from bayescpt.fit import Check, Fit, UnreliableFit, load, prior_fit
 from bayescpt.fit.run import check_method, model_of
 
 FAILED = Check("r_hat", False, "1.2 at spread[general, change]; wanted below 1.01: sample more")
@@ -94,7 +94,7 @@ def test_changed_rows_are_refused(path: Path) -> None:
 def test_another_format_is_refused(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["bayescpt_format"] = 99
-    with pytest.raises(ValueError, match=r"fit format 99, this version reads 3: fit the rows again"):
+    with pytest.raises(ValueError, match=r"fit format 99, this version reads 4: fit the rows again"):
         Fit.load(path)
 
 
@@ -186,3 +186,39 @@ def test_under_complete_pooling_a_new_domain_is_like_the_one_there_is(study_tabl
         fit = prior_fit(table, "dcpt_l5", "complete", draws=20)
         known, new = (fit.draws(name).theta["beta"] for name in ("code", "never seen"))
         np.testing.assert_array_equal(new, known)
+
+
+def test_a_draw_that_was_changed_is_noticed(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["posterior/run_sd"][0, 0, 0] *= 1.001
+    with pytest.raises(
+        ValueError, match="its draws are not those that were written; the file was changed or is damaged"
+    ):
+        Fit.load(path)
+
+
+# h5netcdf closes a file that it could not open when it is collected, and stumbles
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("seed", range(12))
+def test_a_file_with_bytes_that_flipped_is_refused_by_name_or_whole(path: Path, seed: int) -> None:
+    written = Fit.load(path)
+    content = bytearray(path.read_bytes())
+    for place in np.random.default_rng(seed).integers(0, len(content), 20):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+    try:
+        again = load(path)
+    except ValueError as error:
+        told = str(error)
+    else:
+        told = str(path)
+        assert isinstance(again, Fit)
+        np.testing.assert_array_equal(again.posterior["coordinates"], written.posterior["coordinates"])
+    assert str(path) in told
+
+
+def test_a_folder_is_no_fit(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="it is a folder"):
+        Fit.load(tmp_path)
+    with pytest.raises(ValueError, match="it cannot be looked at"):
+        Fit.load(tmp_path / ("x" * 300))

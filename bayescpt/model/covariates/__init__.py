@@ -19,7 +19,7 @@ from bayescpt.model.covariates.epochs import DomainEpochs
 from bayescpt.model.covariates.learnability import Learnability, LearnabilityBend
 from bayescpt.model.covariates.phases import PhasePart, PhaseShare
 from bayescpt.model.covariates.rates import LrAnneal, LrSum
-from bayescpt.model.covariates.shares import OwnSource, Shares, without_own_share
+from bayescpt.model.covariates.shares import OwnSource, Shares, own_share_missing, without_own_share
 from bayescpt.schema import TWO_SOURCES
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Covariate",
     "Question",
     "covariates_of",
+    "own_share_missing",
     "refuse_statements",
     "statements_of",
     "without_own_share",

@@ -48,7 +48,8 @@ class PhaseShare(Covariate):
     setting = True
 
     def of_rows(self, table: Table) -> Float[np.ndarray, " row"]:
-        ratio = np.where(PhasePart().of_rows(table) > 0, column_of(table, "phase_ratio", USE), table.ratio)
+        late = column_of(table, "phase_ratio", USE)
+        ratio = np.where(column_of(table, "phase_start", USE) > 0, late, table.ratio)
         return np.where(table.target == TARGETS.index(DOMAIN), ratio, 1 - ratio)
 
     def asked(self, question: Question) -> Float[np.ndarray, "*grid"]:

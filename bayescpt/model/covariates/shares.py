@@ -105,8 +105,14 @@ def without_own_share(table: Table, law: Law) -> Bool[np.ndarray, "target domain
 
     Such losses count as measured at an even mix wherever only the own share is asked for, as in the noise.
     """
-    none = [[own_source(table, domain, target) is None for domain in table.domains] for target in TARGETS]
-    return np.array(none, dtype=bool) & law.from_scratch | (not law.uses_share)
+    return np.array(
+        [[own_share_missing(table, law, domain, t) for domain in table.domains] for t in TARGETS], dtype=bool
+    )
+
+
+def own_share_missing(table: Table, law: Law, domain: str, target: Target) -> bool:
+    """The same of one domain, in the table or new."""
+    return not law.uses_share or (law.from_scratch and own_source(table, domain, target) is None)
 
 
 def own_source(table: Table, domain: str, target: Target) -> int | None:
