@@ -321,7 +321,13 @@ def test_predict_names_every_fault(good: Path, tmp_path: Path) -> None:
     path = tmp_path / "points.csv"
     POINTS.assign(ratio=[0.5, 2, 0.5], target="both", domain=["code", "", "law"], mean=1).to_csv(path, index=False)
     told = refusal("predict", good, "--at", path, "-o", tmp_path / "no" / "out.csv")
-    for part in ("ratio must be within [0, 1]: row 2", "target must be", "blank: row 2", "(mean)", "no folder"):
+    for part in (
+        "ratio must be a number within [0, 1]: row 2",
+        "target must be",
+        "a name: row 2",
+        "(mean)",
+        "no folder",
+    ):
         assert part in told["message"]
     (tmp_path / "empty.csv").write_text("domain,size,ratio,tokens,target\n")
     assert "at least one point" in refusal("predict", good, "--at", tmp_path / "empty.csv")["message"]

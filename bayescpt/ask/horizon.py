@@ -64,7 +64,8 @@ def horizon(table: Table, domain: str, size: float, tokens: float) -> Horizon:
 
 
 def warnings(horizons: Iterable[Horizon]) -> list[str]:
-    """At most two sentences for a person: on the farthest extrapolation, and on the domains that the table lacks."""
+    """At most three sentences for a person: on the farthest extrapolation, on runs that end before the table's first
+    checkpoint, and on the domains that the table lacks."""
     everywhere = list(horizons)
     parts = []
     for what, span_of in (("size", "size_span"), ("tokens", "tokens_span")):
@@ -74,6 +75,8 @@ def warnings(horizons: Iterable[Horizon]) -> list[str]:
             far = f" (more than its own span, {_times(span)})" if factor > span else ""
             parts.append(f"{what} {_times(factor)} beyond the table{far}")
     lines = [f"extrapolation: {' and '.join(parts)}; the law's shape answers there, not rows"] if parts else []
+    if first := next((one.first for one in everywhere if one.first is not None), None):
+        lines.append(f"the run ends before the table's first checkpoint ({first:,.0f} tokens): no row is near")
     unknown = list(dict.fromkeys(one.domain for one in everywhere if one.new_domain))
     if unknown:
         names = ", ".join(f"'{name}'" for name in unknown[:SHOWN])

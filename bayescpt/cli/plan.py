@@ -212,7 +212,7 @@ def _tell(
     place = horizon(found.table, domain, chosen.action["size"], chosen.action["tokens"])
     for line in warnings([place]):
         say.warn(line)
-    for line in cautions(chosen, place) + cautions_of_phase(chosen.action, found.table, domain):
+    for line in cautions(chosen) + cautions_of_phase(chosen.action, found.table, domain):
         say.warn(line)
     told = chosen.summary() | {"trust": trust(place)} | place.fields() | also(found) | {"method": found.method}
     if path is not None:

@@ -58,11 +58,9 @@ def trust(place: Horizon) -> list[str]:
     return lines
 
 
-def cautions(plan: Plan, place: Horizon) -> list[str]:
+def cautions(plan: Plan) -> list[str]:
     """Sentences for what makes a plan hard to believe whatever its odds say; none where nothing does."""
     lines = []
-    if place.first is not None:
-        lines.append(f"the run ends before the table's first checkpoint ({place.first:,.0f} tokens): no row is near")
     if plan.p_below_zero > BELOW_ZERO:
         part = f"{plan.p_below_zero:.0%} of the draws"
         lines.append(f"{part} have a loss below zero, as no loss is: too far from the rows to be believed")

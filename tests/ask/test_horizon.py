@@ -50,6 +50,11 @@ def test_one_line_holds_the_farthest_of_each(table: Table) -> None:
     assert "own span" not in line.split(" and ")[1]
 
 
+def test_a_run_before_the_first_checkpoint_is_told(table: Table) -> None:
+    (line,) = warnings([horizon(table, "code", 1e7, 1e9), horizon(table, "code", 1e7, 9e7)])
+    assert line == "the run ends before the table's first checkpoint (100,000,000 tokens): no row is near"
+
+
 def test_unknown_domains_are_named_once_and_then_counted(table: Table) -> None:
     (line,) = warnings([horizon(table, name, 1e7, 1e9) for name in ("art", "law", "art")])
     assert "no 'art';" in line

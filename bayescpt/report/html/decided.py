@@ -166,7 +166,7 @@ def beyond(place: Horizon) -> Cell:
 def _cautions(decisions: Mapping[str, Decision]) -> list[str]:
     """What to know before acting on the table, each once."""
     found = [line[0].upper() + line[1:] + "." for one in decisions.values() for line in trust(one.place)]
-    found += [f"{name}: {line}." for name, one in decisions.items() for line in cautions(one.plan, one.place)]
+    found += [f"{name}: {line}." for name, one in decisions.items() for line in cautions(one.plan)]
     return list(dict.fromkeys(found))
 
 
