@@ -330,7 +330,7 @@ def test_predict_names_every_fault(good: Path, tmp_path: Path) -> None:
     ):
         assert part in told["message"]
     (tmp_path / "empty.csv").write_text("domain,size,ratio,tokens,target\n")
-    assert "at least one point" in refusal("predict", good, "--at", tmp_path / "empty.csv")["message"]
+    assert "at least one row" in refusal("predict", good, "--at", tmp_path / "empty.csv")["message"]
     assert "ending in" in refusal("predict", good, "--at", path, "-o", tmp_path / "out.xlsx")["message"]
 
 

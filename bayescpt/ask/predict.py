@@ -148,7 +148,8 @@ def _refuse_unseen(fit: Fit, points: pd.DataFrame) -> None:
     seen = statements_of(fit.model.law)
     blind = [name for name in sorted(STATEMENTS) if name in points and name not in seen and points[name].notna().any()]
     shares = [name for name in map(str, points.columns) if name.startswith(SHARE) and points[name].notna().any()]
-    blind += shares if "shares" not in seen else []
+    # a law that does not see the ratio either is of any mixture
+    blind += shares if "shares" not in seen and fit.model.law.uses_share else []
     if blind:
         raise ValueError(
             f"the law '{fit.model.law.name}' does not look at {', '.join(blind)}: leave the column out, or fit a law "
