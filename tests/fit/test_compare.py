@@ -194,7 +194,7 @@ def test_what_is_new_is_drawn_again_until_enough_draws_carry_it(prior: Fit) -> N
 
 
 def test_the_variance_of_simulation_is_that_between_sets_of_draws(study_table: Table) -> None:
-    """Of sums over runs that hang together, by 24 sets of draws; one in 1e3 such ratios is outside 0.35 to 2.2."""
+    """Of sums over runs that hang together, by 24 sets of draws; one in 400 such ratios is outside 0.35 to 2.2."""
     few = study_table.select((study_table.tokens < 1e4) & (study_table.domain == 0))
     whole = prior_fit(study_table, "memory", seed=1, draws=24_000)
     found = []
