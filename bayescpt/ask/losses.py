@@ -104,8 +104,8 @@ class Losses:
         found = np.asarray(_expected(self.law, shape, theta, point, self._missed(target, ratio, tokens)))
         if np.isnan(found).any():
             raise ValueError(
-                f"the {target} loss of '{self._domain}' at size {self.size:g} and {self.tokens:g} tokens is no number: "
-                "the law overflows there; ask nearer to the rows"
+                f"the {target} loss of '{self._domain}' at size {self.size:g} and {self.tokens:g} tokens is no number "
+                "in some draws: ask nearer to the rows, and look at the draws of the fit"
             )
         return found
 
