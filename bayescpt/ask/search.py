@@ -33,6 +33,8 @@ def largest_ratio(
     towards its neighbour, to 1e-9, by :func:`_crossing`. Where none qualifies the value is 0.
     """
     on_grid = slack(GRID[:, None])
+    if on_grid.dtype == bool:
+        raise TypeError("expected values that are at least 0 where a ratio qualifies, got true and false")
     good = on_grid >= 0
     none, every = np.asarray(~good.any(axis=0)), np.asarray(good.all(axis=0))
     last = np.where(none, 0, len(GRID) - 1 - np.argmax(good[::-1], axis=0))

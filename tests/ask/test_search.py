@@ -86,6 +86,11 @@ def test_only_the_far_end_qualifies() -> None:
     assert not every.any()
 
 
+def test_what_only_says_yes_or_no_is_refused() -> None:
+    with pytest.raises(TypeError, match="expected values that are at least 0"):
+        largest_ratio(lambda ratio: ratio + np.zeros(3) <= 0.5)
+
+
 def test_an_interval_between_grid_points_is_not_seen() -> None:
     value, none, _ = largest_ratio(lambda ratio: STEP / 4 - np.abs(ratio + np.zeros(1) - 2.5 * STEP))
     assert none.all()
