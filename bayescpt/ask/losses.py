@@ -102,7 +102,7 @@ class Losses:
         """
         theta, point, shape = self._arguments(target, ratio, tokens)
         found = np.asarray(_expected(self.law, shape, theta, point, self._missed(target, ratio, tokens)))
-        if np.isnan(found).any():
+        if np.isnan(found.min()):  # which passes it on, without an array of its own
             raise ValueError(
                 f"the {target} loss of '{self._domain}' at size {self.size:g} and {self.tokens:g} tokens is no number "
                 "in some draws: ask nearer to the rows, and look at the draws of the fit"
