@@ -255,7 +255,6 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
         line[0].set_ylabel(law, fontsize=6, rotation=0, ha="right", va="center")
     for column, axis in zip(columns, axes[0], strict=True):
         axis.set_title(f"{column[0]}, {column[1]}", fontsize=7)
-        axis.set_visible(True)
     named = {text: mark for axis in axes.flat for mark, text in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(named.values(), named, loc="outside upper center", ncols=6, fontsize=6)
     figure.supxlabel(f"rank of the truth among {count - 1} draws, as a part of them", fontsize=8)
