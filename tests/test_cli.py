@@ -354,8 +354,9 @@ def test_fit_refuses_before_it_samples(study: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
-    path = tmp_path / "fit.nc"
+def test_a_fit_from_rows_to_answers(study: Path, good: Path, tmp_path: Path) -> None:
+    path, kept = tmp_path / "fit.nc", tmp_path / "fit.before.nc"
+    path.write_bytes(good.read_bytes())
     options = ["--chains", "2", "--warmup", "25", "--draws", "25", "--seed", "1", "--json"]
     command = [sys.executable, "-m", "bayescpt", "fit", str(study), "-o", str(path), *options]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, check=False)
@@ -372,7 +373,9 @@ def test_a_fit_from_rows_to_answers(study: Path, tmp_path: Path) -> None:
     assert {"target", "name", "domains", "contraction", "carriers", "run"} <= set(told["ridges"][0])
     assert "ess_bulk" in done.stderr
     assert "--accept REASON" in done.stderr
-    assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fit.before.nc", "fit.nc"]
+    assert kept.read_bytes() == good.read_bytes()
+    assert f"passed its checks and is kept as {kept}" in done.stderr
 
     place = ("--domain", "code", "--size", "400k", "--tokens", "200k")
     assert refusal("cmr", path, *place)["faults"][0]["code"] == "unreliable_fit"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ from bayescpt.cli.findings import tell, usable
 from bayescpt.cli.options import FIT_SUFFIX, MOST_SEED, Debug, Json, bounded
 from bayescpt.cli.sampling import in_background, use_devices
 from bayescpt.cli.session import FAILED, Gather, Session, session
+from bayescpt.data.files import OutputError, atomic_path
 from bayescpt.settings import SamplerSettings
 
 if TYPE_CHECKING:
@@ -53,7 +56,8 @@ def fit(
 ) -> None:
     """Posterior and diagnostics. FIT.nc is self-contained: data, model, draws, provenance.
 
-    A fit that fails its checks is written too, and the command exits 1: answers from it need --accept REASON.
+    A fit that fails its checks is written too, and the command exits 1: answers from it need --accept REASON. One that
+    stood there and had passed is kept beside it, as FIT.before.nc.
     """
     with session(json, debug) as say:
         gather = Gather()
@@ -81,6 +85,7 @@ def fit(
         label = f"sampling {what} of the {law} law on {len(table)} rows"
         parts = (model.law, model.hierarchy, model.noise)
         found, seconds = in_background(lambda: sample(table, *parts, method, seed, settings), label)
+        kept = None if found.passed else set_aside(path, say)
         found.save(path)
         open_ = left_open(found, say)
         say.result(
@@ -108,6 +113,8 @@ def fit(
         )
         if not found.passed:
             say.warn(failure(found, str(path)))
+            if kept:
+                say.warn(f"the fit that was at {path} passed its checks and is kept as {kept}; its rows are the older")
             raise typer.Exit(FAILED)
 
 
@@ -123,6 +130,27 @@ def left_open(found: Fit, say: Session) -> Sequence[Ridge] | None:
     except ValueError as error:
         say.warn(f"which run would tell what these rows leave open cannot be said: {error}")
         return None
+
+
+def set_aside(path: Path, say: Session) -> Path | None:
+    """Keep a fit that passed its checks as NAME.before.nc, where that is; None where none stands at ``path``, or where
+    it cannot be kept, which is said: the new one is not to be lost for it."""
+    from bayescpt.fit import load
+
+    try:
+        passed = load(path).passed
+    except ValueError:  # nothing, or nothing that could answer
+        return None
+    if not passed:
+        return None
+    kept = path.with_suffix(f".before{path.suffix}")
+    try:
+        with atomic_path(kept) as temporary:
+            shutil.copyfile(path, temporary)
+    except OutputError as error:
+        say.warn(f"the fit that was at {path} passed its checks and could not be kept: {error}")
+        return None
+    return kept
 
 
 def failure(found: Fit, path: str) -> str:

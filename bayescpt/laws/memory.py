@@ -200,7 +200,12 @@ class Memory(Law):
         return {"f": jax.nn.sigmoid(levelling), "rho": drift, **shape, **worth}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
-        return point.base_loss * jnp.exp(log_change(theta, point))
+        return changed(point, log_change(theta, point))
+
+
+MOST_CHANGE = 50.0
+"""Bound of ln L/L0. Of a few 100,000 prior draws of a new domain one has healed an even mix so well that what it gives
+for a missing corpus overflows; a question has to be able to compare that with its budget."""
 
 
 class Seen(NamedTuple):
@@ -210,6 +215,11 @@ class Seen(NamedTuple):
     """as the model remembers it"""
     read: Scalar
     """in the mean over all tokens"""
+
+
+def changed(point: Point, log_factor: Scalar) -> Scalar:
+    """L0 exp(``log_factor``), finite whatever the parameters."""
+    return point.base_loss * jnp.exp(jnp.minimum(log_factor, MOST_CHANGE))
 
 
 def log_change(theta: Theta, point: Point, counted: Scalar | float = 1.0, seen: Seen | None = None) -> Scalar:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta, power
-from bayescpt.laws.memory import Memory, Seen, log_change
+from bayescpt.laws.memory import Memory, Seen, changed, log_change
 
 MEMORY = Memory()
 ALMOST_ALL = 1e-6
@@ -83,4 +83,4 @@ class Phased(Law):
         first, last = power(before, theta["q"]), power(late, theta["q"])
         held = first + recent(part, theta["R"]) * (last - first)
         seen = Seen(held=held, read=first + part * (last - first))
-        return point.base_loss * jnp.exp(log_change(theta, point, seen=seen))
+        return changed(point, log_change(theta, point, seen=seen))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bayescpt.laws.base import Coordinate, Law, Param, Point, Prior, Reference, Scalar, Theta
-from bayescpt.laws.memory import Memory, log_change, log_share_gained
+from bayescpt.laws.memory import Memory, changed, log_change, log_share_gained
 
 MEMORY = Memory()
 EPOCHS_WORTH = 15.4
@@ -136,4 +136,4 @@ class Repeated(Law):
         counted = of_general + (1 - of_general) * part_that_counts(epochs, theta["R"])
         cost = (1 - of_general) - of_general * log_share_gained(theta, point)
         grown = jnp.expm1(theta["p"] * jnp.log1p(wasted_epochs(epochs, theta["R"]))) / theta["p"]
-        return point.base_loss * jnp.exp(log_change(theta, point, counted) + theta["W"] * cost * grown)
+        return changed(point, log_change(theta, point, counted) + theta["W"] * cost * grown)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pandas as pd
 import pytest
 
 from bayescpt.cli.files import check_output
+from bayescpt.cli.fit import set_aside
+from bayescpt.cli.session import Session
 from bayescpt.data.files import OutputError, atomic_path
 from bayescpt.data.table import Table
-from bayescpt.fit import prior_fit
+from bayescpt.fit import Check, prior_fit
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -86,3 +89,23 @@ def test_a_device_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(ValueError, match="expected a file, but it is a device or a pipe"):
         check_output(str(tmp_path / "pipe.csv"), [])
+
+
+def test_only_a_fit_that_passed_is_set_aside(
+    study_table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, kept, say = tmp_path / "my.fit.nc", tmp_path / "my.fit.before.nc", Session(json=False)
+    assert set_aside(path, say) is None
+    path.write_text("no fit")
+    assert set_aside(path, say) is None
+    fit = prior_fit(study_table, "memory", draws=20)
+    replace(fit, checks=(Check("r_hat", False, "1.2 at beta"),)).save(path)
+    assert set_aside(path, say) is None
+    assert list(tmp_path.iterdir()) == [path]
+    fit.save(path)
+    assert set_aside(path, say) == kept
+    assert kept.read_bytes() == path.read_bytes()
+    kept.unlink()
+    kept.mkdir()
+    assert set_aside(path, say) is None
+    assert "passed its checks and could not be kept" in capsys.readouterr().err

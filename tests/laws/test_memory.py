@@ -90,3 +90,14 @@ def test_expected_losses_stay_finite_and_positive(memory_subject: Subject) -> No
     losses = memory_subject.losses(memory_subject.coordinates(200), *memory_subject.grid())
     assert np.isfinite(losses).all()
     assert (losses > 0).all()
+
+
+def test_losses_stay_finite_where_an_even_mix_has_all_but_healed(memory_subject: Subject) -> None:
+    # what heals at an even mix does not at a missing corpus, and by the former the latter is measured
+    coordinates = memory_subject.coordinates(50)
+    coordinates[:, index("log_healing")] += 5.0
+    places = memory_subject.grid()
+    losses = memory_subject.losses(coordinates, *places)
+    assert np.isfinite(losses).all()
+    if memory_subject.target == "general":
+        assert losses.max() > 1e12  # it is the bound that keeps them
