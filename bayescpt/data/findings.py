@@ -12,6 +12,7 @@ import numpy as np
 
 from bayescpt.data.faults import abbreviated
 from bayescpt.data.names import alike
+from bayescpt.data.outliers import outlying
 from bayescpt.data.runs import SAME_RATIO, Run, distinct
 from bayescpt.data.table import Table
 from bayescpt.schema import GENERAL, TARGETS
@@ -322,6 +323,13 @@ def similar_names(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
                 yield Finding("similar_names", Level.REVIEW, message, "If they are one, write them alike.")
 
 
+def outlying_rows(table: Table, runs: tuple[Run, ...]) -> Iterator[Finding]:
+    if rows := outlying(table):
+        message = f"Losses lie away from both checkpoints around them: {abbreviated(rows, 'rows')}."
+        remedy = "Leave out what was not measured or written right; of the rest --noise student takes little notice."
+        yield Finding("outlying_rows", Level.REVIEW, message, remedy)
+
+
 def _farthest(ratios: tuple[float, ...], count: int) -> list[float]:
     """Ratios that lie as far as can be from those there are, one after the other."""
     found: list[float] = []
@@ -373,4 +381,5 @@ FINDINGS: tuple[Callable[[Table, tuple[Run, ...]], Iterator[Finding]], ...] = (
     few_domains,
     units,
     similar_names,
+    outlying_rows,
 )

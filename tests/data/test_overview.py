@@ -222,3 +222,26 @@ def test_names_that_look_the_same(sound: Sound) -> None:
         assert said.level is Level.REVIEW
         assert "'code'" in said.message
         assert ascii(law) in said.message
+
+
+def test_single_losses_that_stick_out(sound: Sound) -> None:
+    frame = sound()
+    of_run = frame.sort_values("tokens").groupby(["run", "target"]).cumcount()
+    counts = frame.groupby(["run", "target"])["tokens"].transform("size")
+    middle = frame.index[(of_run == 1) & (counts == 3)][[0, 5]]
+    at, below = (frame.loc[row] for row in middle)
+    frame.loc[middle, "loss"] *= [1.5, 0.7]
+    said = findings(frame)["outlying_rows"]
+    assert said.level is Level.REVIEW
+    for row, loss in ((at, 1.5 * at["loss"]), (below, 0.7 * below["loss"])):
+        assert f"'{row['run']}' at {row['tokens']:.4g} tokens, {row['target']} loss {loss:.4g} (" in said.message
+    assert said.message.count("%") == 2
+    # the last row of a run has one neighbour, and a noisy table sticks out everywhere
+    last = sound()
+    last.loc[last.index[(of_run == 2) & (counts == 3)][0], "loss"] *= 1.5
+    assert "outlying_rows" not in findings(last)
+    noisy = sound()
+    noisy["loss"] *= np.exp(0.2 * np.random.default_rng(0).standard_normal(len(noisy)))
+    start = noisy["tokens"] == 0
+    noisy.loc[start, "loss"] = sound().loc[start, "loss"]
+    assert "outlying_rows" not in findings(noisy)
