@@ -262,10 +262,9 @@ def _spread(shape: tuple[int, ...], point: Point) -> Point:
 
 @partial(quick_jit, static_argnums=(0, 1))
 def _expected(law: Law, shape: tuple[int, ...], theta: dict[str, Any], point: Point, missed: tuple[Any, ...]) -> Array:
-    """Loss by the law with what it misses. All is spread out in here: out there it would be memory and time."""
-    whole = {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}
+    """Loss by the law with what it misses."""
     *loud, line = missed
-    return _over(law.loss, whole, _spread(shape, point)) + loudness(*loud) * line
+    return _over(law.loss, shape, theta, point) + loudness(*loud) * line
 
 
 @partial(quick_jit, static_argnums=(0, 1))
@@ -287,19 +286,30 @@ def _slope(
         start = jnp.log(where.tokens)
         return jax.grad(along)(start)
 
-    whole = {name: jnp.broadcast_to(values, shape) for name, values in theta.items()}
-    found = _over(one, whole, _spread(shape, point), rates)
+    found = _over(one, shape, theta, point, rates)
     if missed is None:
         return found
     *loud, line = missed
     return found + loudness(*loud) * line
 
 
-def _over(function: Callable[..., Array], theta: dict[str, Array], point: Point, *rest: dict[str, Array]) -> Array:
-    """``function`` of one draw at one point, over all axes of ``point.size``; covariates may have axes of their own."""
-    for _ in range(point.size.ndim):
-        function = jax.vmap(function)
-    return function(theta, point, *rest)
+def _over(function: Callable[..., Array], shape: tuple[int, ...], *arguments: Any) -> Array:
+    """``function`` of one draw at one point, over all of ``shape``.
+
+    Arguments are broadcast to it as in NumPy, but for covariates with axes of their own, which have it already. What is
+    the same along an axis is computed once for it: terms of size and tokens once a draw, not at every ratio.
+    """
+    leaves, tree = jax.tree.flatten(arguments)
+    leaves = [jnp.reshape(leaf, (1,) * (len(shape) - jnp.ndim(leaf)) + jnp.shape(leaf)) for leaf in leaves]
+    alike = [[leaf.shape[axis] != length for axis, length in enumerate(shape)] for leaf in leaves]
+    leaves = [leaf.squeeze(tuple(np.flatnonzero(same))) for leaf, same in zip(leaves, alike, strict=True)]
+
+    def mapped(*values: Array) -> Array:
+        return function(*jax.tree.unflatten(tree, values))
+
+    for axis in reversed(range(len(shape))):
+        mapped = jax.vmap(mapped, in_axes=tuple(None if same[axis] else 0 for same in alike))
+    return mapped(*leaves)
 
 
 def check_setting(size: float, tokens: float) -> None:

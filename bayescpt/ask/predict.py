@@ -46,7 +46,7 @@ def check_points(points: pd.DataFrame, known: Iterable[str] = ()) -> None:
         if bad.any():
             rows = ", ".join(str(i + 1) for i in np.flatnonzero(bad)[:8])
             faults.append(f"{name} must be {wanted}: row {rows}{' and more' if bad.sum() > 8 else ''}")
-    names = dict.fromkeys(str(name) for name in points["domain"].dropna() if str(name).strip())
+    names = dict.fromkeys(str(name) for name in points["domain"].dropna().unique() if str(name).strip())
     faults += [f"domain: {fault}" for name in names if (fault := fault_of_name(name, known))]
     if faults:
         raise ValueError("; ".join(faults))
