@@ -100,7 +100,7 @@ slow: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(IN) pytest -m slow -n $(WORKERS) --dist loadfile -q
 
 contracts: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(IN) pytest -m slow -n $(WORKERS) -q tests/model/test_every_model.py
+	OMP_NUM_THREADS=1 $(IN) pytest -n $(WORKERS) -q tests/model/test_every_model.py
 
 coverage-study: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/coverage.py

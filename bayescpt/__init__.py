@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bayescpt.data.overview import overview
     from bayescpt.decide import DomainLoss, ForgettingBudget, WeightedLoss, pareto_front, plan
     from bayescpt.fit import Fit, Mixture, SamplerSettings, UnreliableFit, average, fit, load, prior_fit
+    from bayescpt.fit.averaging import compare
     from bayescpt.laws import LAWS
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "UnreliableFit",
     "WeightedLoss",
     "average",
+    "compare",
     "critical_ratio",
     "decisions",
     "fit",
@@ -76,6 +78,7 @@ _HOME = {
     "UnreliableFit": "fit",
     "WeightedLoss": "decide",
     "average": "fit",
+    "compare": "fit.averaging",
     "critical_ratio": "ask",
     "decisions": "ask.sensitivity",
     "fit": "fit",

@@ -66,8 +66,7 @@ def compare(
         use_devices(max(chains, 1))
         from bayescpt.data import Table
         from bayescpt.data.overview import overview
-        from bayescpt.fit.averaging import compare as hold
-        from bayescpt.fit.averaging import stacked
+        from bayescpt.fit.averaging import compare_models, stacked
         from bayescpt.fit.folds import check_folds, folds_of
         from bayescpt.fit.foresight import ENOUGH
         from bayescpt.fit.held_out import check_foresight
@@ -93,7 +92,9 @@ def compare(
             print(line, file=sys.stderr, flush=True)
 
         how = (method, seed, settings, progress)
-        found, _ = in_background(lambda: hold(table, models, by, *how), f"comparing {len(models)} models, by {by}")
+        found, _ = in_background(
+            lambda: compare_models(table, models, by, *how), f"comparing {len(models)} models, by {by}"
+        )
         frame = found.frame
         mixture = None
         if path is not None:

@@ -51,6 +51,9 @@ def fit(
     target_accept: Annotated[float, typer.Option(help="Acceptance to adapt to; towards 0.99 if draws diverge.")] = (
         DEFAULTS.target_accept
     ),
+    priors: Annotated[
+        bool, typer.Option("--priors", help="Say first what is fitted: law, every prior, noise.")
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -70,8 +73,7 @@ def fit(
         use_devices(max(chains, 1))
         from bayescpt.data import Table
         from bayescpt.data.overview import overview
-        from bayescpt.fit import fit as sample
-        from bayescpt.fit.run import check_method, model_of
+        from bayescpt.fit.run import check_method, model_of, posterior
 
         model = gather(model_of, law, pooling, noise)
         gather(check_method, method)
@@ -80,11 +82,14 @@ def fit(
         findings = overview(table).findings
         tell(findings, say)
         usable(table, model, findings)
+        model = model.on(table)
+        if priors:
+            say.note(model.describe())
         settings = SamplerSettings(chains, warmup, draws, target_accept)
         what = f"{chains} x ({warmup} + {draws}) draws" if method == "nuts" else "around the mode"
         label = f"sampling {what} of the {law} law on {len(table)} rows"
         parts = (model.law, model.hierarchy, model.noise)
-        found, seconds = in_background(lambda: sample(table, *parts, method, seed, settings), label)
+        found, seconds = in_background(lambda: posterior(table, *parts, method, seed, settings), label)
         kept = None if found.passed else set_aside(path, say)
         found.save(path)
         open_ = left_open(found, say)
@@ -94,6 +99,7 @@ def fit(
                 "law": law,
                 "pooling": pooling,
                 "noise": noise,
+                "model": model.describe(),
                 "method": method,
                 "seed": seed,
                 "chains": chains,

@@ -14,7 +14,15 @@ from bayescpt.fit.fit import NUTS, Fit
 from bayescpt.fit.folds import folds_of
 from bayescpt.fit.held_out import hold_out
 from bayescpt.fit.mixture import Mixture
-from bayescpt.fit.run import DEFAULT_NOISE, DEFAULT_POOLING, check_method, check_rows, fit, model_of
+from bayescpt.fit.run import (
+    DEFAULT_NOISE,
+    DEFAULT_POOLING,
+    check_method,
+    check_rows,
+    model_of,
+    posterior,
+    tell_unlearnable,
+)
 from bayescpt.laws import Law
 from bayescpt.model.model import Model
 from bayescpt.settings import SamplerSettings
@@ -43,17 +51,51 @@ class Comparison:
 
 
 def models_of(
-    laws: Sequence[str | Law], pooling: Sequence[str] = (DEFAULT_POOLING,), noise: Sequence[str] = (DEFAULT_NOISE,)
+    laws: str | Sequence[str | Law],
+    pooling: str | Sequence[str] = DEFAULT_POOLING,
+    noise: str | Sequence[str] = DEFAULT_NOISE,
 ) -> dict[str, Model]:
     """Every law with every pooling and every noise, by the name law/pooling/noise.
 
     Raises ValueError naming every unknown part and those on offer.
     """
-    models = [model_of(*parts) for parts in itertools.product(laws, pooling, noise)]
+    poolings, noises = ([part] if isinstance(part, str) else part for part in (pooling, noise))
+    parts = itertools.product([laws] if isinstance(laws, str) else laws, poolings, noises)
+    models = [model_of(*each) for each in parts]
     return {f"{model.law.name}/{model.hierarchy.name}/{model.noise.name}": model for model in models}
 
 
 def compare(
+    table: Table,
+    laws: str | Sequence[str | Law],
+    pooling: str | Sequence[str] = DEFAULT_POOLING,
+    noise: str | Sequence[str] = DEFAULT_NOISE,
+    by: str = "run",
+    method: str = NUTS,
+    seed: int = 0,
+    settings: SamplerSettings | None = None,
+    say: Say = _silent,
+) -> Comparison:
+    """Laws, poolings and noises side by side, by what they say of rows that they have not seen; ``bayescpt compare``.
+
+    Args:
+        laws, pooling, noise: names; each law with each pooling and each noise.
+        by: what is held out: ``run``, ``ratio``, ``size``, ``domain`` or ``tokens``.
+        method, seed, settings: of every fit, as in :func:`bayescpt.fit.fit`.
+        say: told before every model and every refit.
+
+    Raises ValueError for unknown parts, and where the rows cannot carry a law or cannot be held out that way.
+
+    Examples:
+        >>> from bayescpt import compare
+        >>> found = compare(table, ["memory", "two_term"], pooling="partial", by="size")  # doctest: +SKIP
+        >>> found.frame[["model", "elpd", "difference", "difference_se", "weight"]]  # doctest: +SKIP
+    """
+    tell_unlearnable(table)
+    return compare_models(table, models_of(laws, pooling, noise), by, method, seed, settings, say)
+
+
+def compare_models(
     table: Table,
     models: Mapping[str, Model],
     by: str = "run",
@@ -62,13 +104,8 @@ def compare(
     settings: SamplerSettings | None = None,
     say: Say = _silent,
 ) -> Comparison:
-    """Hold every model to the same held-out rows.
-
-    Args:
-        models: by name, see :func:`models_of`.
-        by: what is held out, one of :data:`bayescpt.fit.folds.FOLDS`.
-        method, seed, settings: of every fit.
-        say: told before every model and every refit.
+    """Hold every model to the same held-out rows; ``models`` by name, see :func:`models_of`, the rest as in
+    :func:`compare`.
 
     Raises ValueError where the rows cannot carry one of the laws, or cannot be held out that way.
     """
@@ -107,7 +144,7 @@ def stacked(
         if whole is None:
             say(f"{name}, all rows")
             model = models[name]
-            whole = fit(table, model.law, model.hierarchy, model.noise, method, seed, settings)
+            whole = posterior(table, model.law, model.hierarchy, model.noise, method, seed, settings)
         members[name] = whole
     total = sum(weights.values())
     return Mixture(
@@ -121,9 +158,9 @@ def stacked(
 
 def average(
     table: Table,
-    laws: Sequence[str | Law],
-    pooling: Sequence[str] = (DEFAULT_POOLING,),
-    noise: Sequence[str] = (DEFAULT_NOISE,),
+    laws: str | Sequence[str | Law],
+    pooling: str | Sequence[str] = DEFAULT_POOLING,
+    noise: str | Sequence[str] = DEFAULT_NOISE,
     by: str = "run",
     method: str = NUTS,
     seed: int = 0,
@@ -151,5 +188,6 @@ def average(
         >>> mixture.weights  # doctest: +SKIP
     """
     models = models_of(laws, pooling, noise)
-    found = compare(table, models, by, method, seed, settings, say)
+    tell_unlearnable(table)
+    found = compare_models(table, models, by, method, seed, settings, say)
     return stacked(found, table, models, method, seed, settings, say)

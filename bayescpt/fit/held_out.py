@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bayescpt.data.table import Table
 from bayescpt.fit.compare import Held, Say, leave_folds_out, leave_one_run_out
 from bayescpt.fit.fit import NUTS, Fit
-from bayescpt.fit.run import fit
+from bayescpt.fit.run import posterior
 from bayescpt.fit.sample import Sampler
 from bayescpt.model.model import Model
 from bayescpt.settings import SamplerSettings
@@ -62,7 +62,7 @@ def hold_out(
     def refit(rows: Table, sampler: Sampler) -> Fit:
         nonlocal failed
         parts = (model.law, model.hierarchy, model.noise)
-        found = fit(rows, *parts, method, seed, settings, sampler if method == NUTS else None)
+        found = posterior(rows, *parts, method, seed, settings, sampler if method == NUTS else None)
         failed += not found.passed
         return found if found.passed else found.accept(ACCEPTED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer import Predictive
 
+from bayescpt.data.findings import Level
+from bayescpt.data.overview import overview
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import check_posterior
 from bayescpt.fit.compiled import quick_jit
@@ -26,6 +29,8 @@ from bayescpt.model.layout import Rows, reference_of, refuse_missing_bases
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES, Noise
 from bayescpt.model.population import Hierarchy
+
+LOG = logging.getLogger(__name__)
 
 DEFAULT_LAW = "memory"
 """The law of a fit that states none."""
@@ -100,6 +105,9 @@ def fit(
             ones ended, no longer far apart, so that R-hat sees less, and maps are not learnt again: start anew now and
             then.
 
+    What the rows cannot teach at all (one size, one ratio: the FAIL findings of :func:`bayescpt.overview`) is logged as
+    a warning first; not so where ``go_on`` is set.
+
     Raises ValueError where the rows cannot carry the law (for example, no base losses for a law that starts there),
     and where no mode with a finite curvature is found.
 
@@ -110,6 +118,31 @@ def fit(
         (200, 'laplace')
         >>> fit(table).save("fit.nc")  # doctest: +SKIP
     """
+    if not go_on:
+        tell_unlearnable(table)
+    return posterior(table, law, pooling, noise, method, seed, settings, sampler, go_on)
+
+
+def tell_unlearnable(table: Table) -> None:
+    """Log what these rows cannot teach, and which run would."""
+    if len(table):
+        for finding in overview(table).findings:
+            if finding.level is Level.FAIL:
+                LOG.warning("%s", finding)
+
+
+def posterior(
+    table: Table,
+    law: str | Law = DEFAULT_LAW,
+    pooling: str | Hierarchy = DEFAULT_POOLING,
+    noise: str | Noise = DEFAULT_NOISE,
+    method: str = NUTS,
+    seed: int = 0,
+    settings: SamplerSettings | None = None,
+    sampler: Sampler | None = None,
+    go_on: bool = False,
+) -> Fit:
+    """:func:`fit`, for callers that have told what the rows cannot teach, or that leave rows out on purpose."""
     check_method(method)
     settings = settings or SamplerSettings()
     if method == LAPLACE:

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from typer.testing import Result
 
+from bayescpt.fit.run import model_of
+
 Written = Callable[[pd.DataFrame], Path]
 
 
@@ -21,7 +23,7 @@ def unsampled(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **keywords: object) -> None:
         raise AssertionError("nothing was to be sampled")
 
-    monkeypatch.setattr(importlib.import_module("bayescpt.fit"), "fit", refuse)
+    monkeypatch.setattr(importlib.import_module("bayescpt.fit.run"), "posterior", refuse)
     monkeypatch.setattr(importlib.import_module("bayescpt.fit.averaging"), "hold_out", refuse)
 
 
@@ -83,3 +85,12 @@ def test_an_unknown_law_is_named_with_those_on_offer(
     path = written(frame)
     for command in (("fit", path, "-o", tmp_path / "fit.nc", "--law", "oracle"), ("compare", path, "--laws", "oracle")):
         assert "no law is called 'oracle'; on offer: memory, dcpt" in answer(*command, status=2)["message"]
+
+
+def test_the_model_is_told_with_its_priors_where_that_is_asked(
+    frame: pd.DataFrame, written: Written, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    command = ("fit", written(frame), "-o", tmp_path / "fit.nc", "--law", "dcpt", "--pooling", "none", "--chains", 1)
+    assert "law dcpt" not in run(*command).stderr
+    told = run(*command, "--priors").stderr.split("sampling")[0]
+    assert model_of("dcpt", "none").describe() in told

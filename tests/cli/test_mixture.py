@@ -107,7 +107,7 @@ def test_compare_writes_the_stacked_mixture(
 
     module = importlib.import_module("bayescpt.fit.averaging")
     monkeypatch.setattr(module, "hold_out", judge)
-    monkeypatch.setattr(module, "fit", refit)
+    monkeypatch.setattr(module, "posterior", refit)
     rows, out = tmp_path / "rows.csv", tmp_path / "mix.nc"
     study_table.frame().to_csv(rows, index=False)
     options = ("--laws", "memory,dcpt_l5", "--by", "size", "--method", "laplace", "--draws", 50, "--seed", 7)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayescpt.ask import predict, ratio_under_budget, summary
 from bayescpt.data.table import Table
-from bayescpt.fit import Check, Fit, UnreliableFit, load, prior_fit
+from bayescpt.fit import Check, Fit, UnreliableFit, averaging, fit, load, prior_fit, run
 from bayescpt.fit.run import check_method, model_of
 
 FAILED = Check("r_hat", False, "1.2 at spread[general, change]; wanted below 1.01: sample more")
@@ -222,3 +222,24 @@ def test_a_folder_is_no_fit(tmp_path: Path) -> None:
         Fit.load(tmp_path)
     with pytest.raises(ValueError, match="it cannot be looked at"):
         Fit.load(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("laws", ["dcpt", ["dcpt", "memory"]])
+def test_what_rows_cannot_teach_is_logged_before_anything_is_fitted(
+    laws: str | list[str], study_table: Table, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(run, "posterior", refuse)
+    monkeypatch.setattr(averaging, "compare_models", refuse)
+    ask = fit if isinstance(laws, str) else averaging.compare
+    rows = study_table.frame()
+    with pytest.raises(InterruptedError):
+        ask(study_table, laws)  # type: ignore[arg-type]
+    assert not caplog.records
+    with pytest.raises(InterruptedError):
+        ask(Table.from_frame(rows[rows["size"] == rows["size"].min()]), laws)  # type: ignore[arg-type]
+    assert [(one.name, one.levelname) for one in caplog.records] == [("bayescpt.fit.run", "WARNING")]
+    assert "one_size: All runs have one size" in caplog.text
+    assert "Train one run at another size" in caplog.text

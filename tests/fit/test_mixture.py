@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bayescpt.data.table import Table
 from bayescpt.fit import Check, Fit, Mixture, UnreliableFit, load
-from bayescpt.fit.averaging import LEAST_WEIGHT, Comparison, compare, models_of, stacked
+from bayescpt.fit.averaging import LEAST_WEIGHT, Comparison, compare, compare_models, models_of, stacked
 from bayescpt.fit.compare import Held
 from bayescpt.fit.held_out import Judged
 
@@ -142,11 +142,11 @@ def test_models_are_every_law_with_every_pooling_and_noise() -> None:
 
 def test_rows_are_refused_before_anything_is_fitted(baseless_table: Table, study_table: Table) -> None:
     with pytest.raises(ValueError, match="starts at the base's loss"):
-        compare(baseless_table, models_of(["dcpt", "memory"]))
+        compare(baseless_table, ["dcpt", "memory"])
     with pytest.raises(ValueError, match="no folds are called 'week'"):
-        compare(study_table, models_of(["dcpt"]), by="week")
+        compare(study_table, "dcpt", by="week")
     with pytest.raises(ValueError, match="no method is called 'guess'"):
-        compare(study_table, models_of(["dcpt"]), method="guess")
+        compare(study_table, ["dcpt"], method="guess")
 
 
 def test_the_stacked_mixture_has_the_members_with_weight(prior: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,9 +169,9 @@ def test_the_stacked_mixture_has_the_members_with_weight(prior: Fit, monkeypatch
 
     module = importlib.import_module("bayescpt.fit.averaging")
     monkeypatch.setattr(module, "hold_out", judge)
-    monkeypatch.setattr(module, "fit", refit)
+    monkeypatch.setattr(module, "posterior", refit)
     said: list[str] = []
-    found = compare(table, models, "size", say=said.append)
+    found = compare_models(table, models, "size", say=said.append)
     assert isinstance(found, Comparison)
     assert said == [f"{name}, by size" for name in models]
     assert list(found.frame.set_index("model").loc[list(models), "failed_fits"]) == [0, 1, 0]
