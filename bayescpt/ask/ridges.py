@@ -168,7 +168,7 @@ def _with_rows(fit: Fit) -> Iterator[tuple[int, str, Target]]:
 
 def _in_coordinates(fit: Fit) -> Iterator[_Found]:
     model, table = fit.model, fit.table
-    layout = layout_of(table, model.law, model.hierarchy.groups(table), reference=fit.reference)
+    layout = layout_of(table, model.law, model.hierarchy.groups(table), model.use_se, fit.reference)
     _, prior = coordinate_moments(model, layout.rows, fit.reference, jax.random.key(0))
     names = tuple(coordinate.name for coordinate in model.law.coordinates)
     for code, domain, target in _with_rows(fit):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from bayescpt.cli.files import check_output
 from bayescpt.cli.findings import tell, usable
-from bayescpt.cli.options import FIT_SUFFIX, MOST_SEED, Debug, Json, bounded
+from bayescpt.cli.options import FIT_SUFFIX, MOST_SEED, Debug, Json, UseSe, bounded
 from bayescpt.cli.sampling import in_background, use_devices
 from bayescpt.cli.session import FAILED, Gather, Session, session
 from bayescpt.settings import SamplerSettings
@@ -50,6 +49,7 @@ def compare(
     chains: Annotated[int, typer.Option(help="Chains of every fit.")] = DEFAULTS.chains,
     warmup: Annotated[int, typer.Option(help="Draws of each chain to adapt on, then dropped.")] = DEFAULTS.warmup,
     draws: Annotated[int, typer.Option(help="Draws of each chain to keep.")] = DEFAULTS.draws,
+    use_se: UseSe = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -66,11 +66,11 @@ def compare(
         use_devices(max(chains, 1))
         from bayescpt.data import Table
         from bayescpt.data.overview import overview
-        from bayescpt.fit.averaging import compare_models, stacked
+        from bayescpt.fit.averaging import compare_models, models_of, stacked
         from bayescpt.fit.folds import check_folds, folds_of
         from bayescpt.fit.foresight import ENOUGH
         from bayescpt.fit.held_out import check_foresight
-        from bayescpt.fit.run import check_method, model_of
+        from bayescpt.fit.run import check_method
 
         table = gather(Table.read, rows)
         gather(check_method, method)
@@ -78,7 +78,7 @@ def compare(
         parts = [gather(parts_of, option, text) for option, text in options.items()]
         gather(check_folds, by)
         gather.done()
-        models = {"/".join(names): model_of(*names) for names in itertools.product(*parts)}
+        models = models_of(parts[0], parts[1], parts[2], use_se)
         findings = overview(table).findings
         tell(findings, say)
         gather(folds_of, table, by)
@@ -127,7 +127,8 @@ def parts_of(option: str, text: str) -> list[str]:
     faults = [f"{option}: expected each name once, got '{name}' twice" for name in repeated(names)]
     for name in dict.fromkeys(names):
         try:
-            model_of(**{part: name})
+            asked: dict[str, Any] = {part: name}
+            model_of(**asked)
         except ValueError as error:
             faults.append(f"{option}: {error}")
     if faults:

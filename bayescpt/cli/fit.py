@@ -12,7 +12,7 @@ import typer
 from bayescpt.cli.diagnose import SHORT, lines
 from bayescpt.cli.files import check_output
 from bayescpt.cli.findings import tell, usable
-from bayescpt.cli.options import FIT_SUFFIX, MOST_SEED, Debug, Json, bounded
+from bayescpt.cli.options import FIT_SUFFIX, MOST_SEED, Debug, Json, UseSe, bounded
 from bayescpt.cli.sampling import in_background, use_devices
 from bayescpt.cli.session import FAILED, Gather, Session, session
 from bayescpt.data.files import OutputError, atomic_path
@@ -51,6 +51,7 @@ def fit(
     target_accept: Annotated[float, typer.Option(help="Acceptance to adapt to; towards 0.99 if draws diverge.")] = (
         DEFAULTS.target_accept
     ),
+    use_se: UseSe = False,
     priors: Annotated[
         bool, typer.Option("--priors", help="Say first what is fitted: law, every prior, noise.")
     ] = False,
@@ -75,7 +76,7 @@ def fit(
         from bayescpt.data.overview import overview
         from bayescpt.fit.run import check_method, model_of, posterior
 
-        model = gather(model_of, law, pooling, noise)
+        model = gather(model_of, law, pooling, noise, use_se)
         gather(check_method, method)
         table = gather(Table.read, rows)
         gather.done()
@@ -89,7 +90,7 @@ def fit(
         what = f"{chains} x ({warmup} + {draws}) draws" if method == "nuts" else "around the mode"
         label = f"sampling {what} of the {law} law on {len(table)} rows"
         parts = (model.law, model.hierarchy, model.noise)
-        found, seconds = in_background(lambda: posterior(table, *parts, method, seed, settings), label)
+        found, seconds = in_background(lambda: posterior(table, *parts, method, seed, settings, use_se=use_se), label)
         kept = None if found.passed else set_aside(path, say)
         found.save(path)
         open_ = left_open(found, say)
@@ -99,6 +100,7 @@ def fit(
                 "law": law,
                 "pooling": pooling,
                 "noise": noise,
+                "use_se": use_se,
                 "model": model.describe(),
                 "method": method,
                 "seed": seed,

@@ -16,6 +16,13 @@ MOST_SEED = 2.0**63
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+UseSe = Annotated[
+    bool,
+    typer.Option(
+        "--use-se",
+        help="Count loss_se as noise of single rows: for losses of text drawn anew each time, not of one set.",
+    ),
+]
 FitFile = Annotated[
     str, typer.Argument(metavar="FIT.nc", help="A file written by `bayescpt fit` or by `bayescpt compare -o`.")
 ]

@@ -54,6 +54,7 @@ def models_of(
     laws: str | Sequence[str | Law],
     pooling: str | Sequence[str] = DEFAULT_POOLING,
     noise: str | Sequence[str] = DEFAULT_NOISE,
+    use_se: bool = False,
 ) -> dict[str, Model]:
     """Every law with every pooling and every noise, by the name law/pooling/noise.
 
@@ -61,7 +62,7 @@ def models_of(
     """
     poolings, noises = ([part] if isinstance(part, str) else part for part in (pooling, noise))
     parts = itertools.product([laws] if isinstance(laws, str) else laws, poolings, noises)
-    models = [model_of(*each) for each in parts]
+    models = [model_of(*each, use_se=use_se) for each in parts]
     return {f"{model.law.name}/{model.hierarchy.name}/{model.noise.name}": model for model in models}
 
 
@@ -75,13 +76,14 @@ def compare(
     seed: int = 0,
     settings: SamplerSettings | None = None,
     say: Say = _silent,
+    use_se: bool = False,
 ) -> Comparison:
     """Laws, poolings and noises side by side, by what they say of rows that they have not seen; ``bayescpt compare``.
 
     Args:
         laws, pooling, noise: names; each law with each pooling and each noise.
         by: what is held out: ``run``, ``ratio``, ``size``, ``domain`` or ``tokens``.
-        method, seed, settings: of every fit, as in :func:`bayescpt.fit.fit`.
+        method, seed, settings, use_se: of every fit, as in :func:`bayescpt.fit.fit`.
         say: told before every model and every refit.
 
     Raises ValueError for unknown parts, and where the rows cannot carry a law or cannot be held out that way.
@@ -92,7 +94,7 @@ def compare(
         >>> found.frame[["model", "elpd", "difference", "difference_se", "weight"]]  # doctest: +SKIP
     """
     tell_unlearnable(table)
-    return compare_models(table, models_of(laws, pooling, noise), by, method, seed, settings, say)
+    return compare_models(table, models_of(laws, pooling, noise, use_se), by, method, seed, settings, say)
 
 
 def compare_models(
@@ -144,7 +146,8 @@ def stacked(
         if whole is None:
             say(f"{name}, all rows")
             model = models[name]
-            whole = posterior(table, model.law, model.hierarchy, model.noise, method, seed, settings)
+            parts = (model.law, model.hierarchy, model.noise)
+            whole = posterior(table, *parts, method, seed, settings, use_se=model.use_se)
         members[name] = whole
     total = sum(weights.values())
     return Mixture(
@@ -166,6 +169,7 @@ def average(
     seed: int = 0,
     settings: SamplerSettings | None = None,
     say: Say = _silent,
+    use_se: bool = False,
 ) -> Mixture:
     """Laws compared by what they foresee, and averaged: a mixture that every question can be asked of.
 
@@ -177,7 +181,7 @@ def average(
     Args:
         laws, pooling, noise: names; each law with each pooling and each noise.
         by: what is held out.
-        method, seed, settings: as in :func:`bayescpt.fit.fit`.
+        method, seed, settings, use_se: as in :func:`bayescpt.fit.fit`.
         say: told before every model and every refit.
 
     Raises ValueError for unknown parts, and where the rows cannot carry a law or cannot be held out that way.
@@ -187,7 +191,7 @@ def average(
         >>> mixture = average(table, ["memory", "two_term"], by="tokens")  # doctest: +SKIP
         >>> mixture.weights  # doctest: +SKIP
     """
-    models = models_of(laws, pooling, noise)
+    models = models_of(laws, pooling, noise, use_se)
     tell_unlearnable(table)
     found = compare_models(table, models, by, method, seed, settings, say)
     return stacked(found, table, models, method, seed, settings, say)

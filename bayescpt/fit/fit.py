@@ -224,6 +224,7 @@ class Fit:
             "model": self.model.describe(),
             "pooling": self.model.hierarchy.name,
             "noise": self.model.noise.name,
+            "use_se": int(self.model.use_se),
             "method": self.method,
             "reference": json.dumps(self.reference._asdict()),
             "digest": self.table.digest,
@@ -278,9 +279,8 @@ class Fit:
             raise ValueError(damaged(path, [f"its rows are no table ({' '.join(str(error).split())})"])) from error
         if table.digest != tree.attrs["digest"]:
             raise ValueError(f"{path}: its rows do not match the digest they were fitted under; the file was changed")
-        model = Model(LAWS[tree.attrs["law"]], HIERARCHIES[tree.attrs["pooling"]], NOISES[tree.attrs["noise"]]).on(
-            table
-        )
+        parts = (LAWS[tree.attrs["law"]], HIERARCHIES[tree.attrs["pooling"]], NOISES[tree.attrs["noise"]])
+        model = Model(*parts, use_se=bool(tree.attrs.get("use_se", False))).on(table)
         if tree.attrs["model"] != model.describe():
             raise ValueError(f"{path} was fitted with another version of this model: fit the rows again")
         names: dict[str, tuple[str, ...]] = {"target": TARGETS, "domain": table.domains, "base": table.bases}

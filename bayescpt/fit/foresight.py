@@ -41,7 +41,7 @@ def run_densities(fit: Fit, held: Table) -> Float[np.ndarray, "draw run"]:
         if not mine.any():
             continue
         one = np.zeros(len(held.domains), np.int64)
-        layout = layout_of(held.select(mine), fit.model.law, one, reference=fit.reference, known=fit.table)
+        layout = layout_of(held.select(mine), fit.model.law, one, fit.model.use_se, fit.reference, known=fit.table)
         draws = fit.draws(domain)
         names = [held.bases[base] for base, _ in layout.bases[0] if base >= 0]
         effect = _effects(fit, draws, domain, names, held)

@@ -62,7 +62,8 @@ def hold_out(
     def refit(rows: Table, sampler: Sampler) -> Fit:
         nonlocal failed
         parts = (model.law, model.hierarchy, model.noise)
-        found = posterior(rows, *parts, method, seed, settings, sampler if method == NUTS else None)
+        used = sampler if method == NUTS else None
+        found = posterior(rows, *parts, method, seed, settings, used, use_se=model.use_se)
         failed += not found.passed
         return found if found.passed else found.accept(ACCEPTED)
 

@@ -25,7 +25,7 @@ from bayescpt.fit.tree import tree_of
 from bayescpt.laws import LAWS, Law, Reference
 from bayescpt.model.covariates import covariates_of
 from bayescpt.model.hierarchy import HIERARCHIES
-from bayescpt.model.layout import Rows, reference_of, refuse_missing_bases
+from bayescpt.model.layout import Rows, reference_of, refuse_missing_bases, refuse_missing_errors
 from bayescpt.model.model import Model
 from bayescpt.model.noise import NOISES, Noise
 from bayescpt.model.population import Hierarchy
@@ -38,7 +38,10 @@ DEFAULT_POOLING, DEFAULT_NOISE = "partial", "student"
 
 
 def model_of(
-    law: str | Law = DEFAULT_LAW, pooling: str | Hierarchy = DEFAULT_POOLING, noise: str | Noise = DEFAULT_NOISE
+    law: str | Law = DEFAULT_LAW,
+    pooling: str | Hierarchy = DEFAULT_POOLING,
+    noise: str | Noise = DEFAULT_NOISE,
+    use_se: bool = False,
 ) -> Model:
     """The model of these parts, or of those with these names.
 
@@ -62,7 +65,8 @@ def model_of(
     ]
     if faults:
         raise ValueError("\n".join(faults))
-    return Model(*(known[part] if isinstance(part, str) else part for _, part, known in offers))
+    parts = [known[part] if isinstance(part, str) else part for _, part, known in offers]
+    return Model(parts[0], parts[1], parts[2], use_se)
 
 
 def check_rows(table: Table, model: Model) -> None:
@@ -70,6 +74,7 @@ def check_rows(table: Table, model: Model) -> None:
     law = model.law.on(table.sources)
     refuse_missing_bases(table, law)
     covariates_of(table, law)
+    refuse_missing_errors(table, model.use_se)
 
 
 def check_method(method: str) -> None:
@@ -88,6 +93,7 @@ def fit(
     settings: SamplerSettings | None = None,
     sampler: Sampler | None = None,
     go_on: bool = False,
+    use_se: bool = False,
 ) -> Fit:
     """The posterior of a hierarchical model on ``table``, checked.
 
@@ -104,6 +110,8 @@ def fit(
             the shapes of the rows have changed or it has not run yet, it starts anew. Its chains begin where the last
             ones ended, no longer far apart, so that R-hat sees less, and maps are not learnt again: start anew now and
             then.
+        use_se: ``loss_se`` is each row's own error (text drawn anew for every evaluation) and adds to its noise in
+            quadrature. Rows measured on one validation set share that error, and it is no noise between them.
 
     What the rows cannot teach at all (one size, one ratio: the FAIL findings of :func:`bayescpt.overview`) is logged as
     a warning first; not so where ``go_on`` is set.
@@ -120,7 +128,7 @@ def fit(
     """
     if not go_on:
         tell_unlearnable(table)
-    return posterior(table, law, pooling, noise, method, seed, settings, sampler, go_on)
+    return posterior(table, law, pooling, noise, method, seed, settings, sampler, go_on, use_se)
 
 
 def tell_unlearnable(table: Table) -> None:
@@ -141,13 +149,15 @@ def posterior(
     settings: SamplerSettings | None = None,
     sampler: Sampler | None = None,
     go_on: bool = False,
+    use_se: bool = False,
 ) -> Fit:
     """:func:`fit`, for callers that have told what the rows cannot teach, or that leave rows out on purpose."""
     check_method(method)
     settings = settings or SamplerSettings()
     if method == LAPLACE:
-        return _laplace_fit(table, model_of(law, pooling, noise).on(table), seed, settings.chains * settings.draws)
-    sampler = sampler or Sampler(model_of(law, pooling, noise).on(table), settings)
+        model = model_of(law, pooling, noise, use_se).on(table)
+        return _laplace_fit(table, model, seed, settings.chains * settings.draws)
+    sampler = sampler or Sampler(model_of(law, pooling, noise, use_se).on(table), settings)
     model = sampler.model
     layout, reference = model.layout(table), reference_of(table)
     layout = layout._replace(rows=sampler.settled(layout.rows))

@@ -160,6 +160,15 @@ def refuse_missing_bases(table: Table, law: Law) -> None:
         )
 
 
+def refuse_missing_errors(table: Table, use_se: bool) -> None:
+    """Raise ValueError where standard errors are to be counted and there are none."""
+    if use_se and table.loss_se is None:
+        raise ValueError(
+            "standard errors of rows are to be counted (use_se), but the table has none: add the column loss_se, or "
+            "leave the option out"
+        )
+
+
 def layout_of(
     table: Table,
     law: Law,
@@ -178,9 +187,11 @@ def layout_of(
         known: the table that a law was fitted on, where it is another: covariates of a domain are those known from it.
         traits: early statistics of the domains and their errors, NaN where unknown, every domain being a group.
 
-    Raises ValueError where the law starts at the base's loss and a row has none, or needs a column that is not given.
+    Raises ValueError where the law starts at the base's loss and a row has none, needs a column that is not given, or
+    where standard errors are to be counted and there are none.
     """
     refuse_missing_bases(table, law)
+    refuse_missing_errors(table, use_se)
     group = np.arange(len(table.domains)) if group is None else group
     targets, groups = len(TARGETS), int(group.max()) + 1
     of_row = group[table.domain]
@@ -223,7 +234,7 @@ def layout_of(
     )
     before = np.concatenate([table.tokens[:1], table.tokens[:-1]])
     gap = np.where(checkpoint > 0, np.log(table.tokens / np.where(checkpoint > 0, before, table.tokens)), 0.0)
-    se = table.loss_se if use_se and table.loss_se is not None else np.zeros(len(table))
+    se = np.zeros(len(table)) if table.loss_se is None or not use_se else table.loss_se
     roots = _base_roots(table, bases)
     grouped = Rows(
         point=point,

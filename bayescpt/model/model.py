@@ -32,6 +32,9 @@ class Model:
     law: Law
     hierarchy: Hierarchy = field(default_factory=PartialPooling)
     noise: Noise = NOISES["student"]
+    use_se: bool = False
+    """whether the table's standard errors are those of single rows and add to their noise, in quadrature; rows measured
+    on one validation set share that error, and then it does not"""
 
     def on(self, table: Table) -> Model:
         """The model with its law bound to the sources of ``table``."""
@@ -66,14 +69,14 @@ class Model:
         """
         groups = self.hierarchy.groups(table)
         if not self.hierarchy.early:
-            return compacted(layout_of(table, self.law, groups))
+            return compacted(layout_of(table, self.law, groups, self.use_se))
         traits, late = traits_of(table), table.select(~early_rows(table))
         if not len(late):
             raise ValueError(
                 f"pooling {self.hierarchy.name} reads the first {EARLY:.1%} of the longest run as statistics, and "
                 "there are no other rows: add later checkpoints, or fit with another pooling (--pooling partial)"
             )
-        return compacted(layout_of(late, self.law, groups, reference=reference_of(table), known=table, traits=traits))
+        return compacted(layout_of(late, self.law, groups, self.use_se, reference_of(table), table, traits))
 
     def likelihood(
         self,
@@ -127,6 +130,8 @@ class Model:
         lines.append(f"pooling {self.hierarchy.name}: {self.hierarchy.meaning}, per target")
         lines.append(f"  coordinate of a domain ~ {self.hierarchy.prior}")
         lines.append(self.noise.describe())
+        if self.use_se:
+            lines.append("  standard errors of rows (loss_se) are their own and add to it in quadrature")
         return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayescpt.ask import predict, ratio_under_budget, summary
 from bayescpt.data.table import Table
-from bayescpt.fit import Check, Fit, UnreliableFit, averaging, fit, load, prior_fit, run
+from bayescpt.fit import Check, Fit, SamplerSettings, UnreliableFit, averaging, fit, load, prior_fit, run
 from bayescpt.fit.run import check_method, model_of
 
 FAILED = Check("r_hat", False, "1.2 at spread[general, change]; wanted below 1.01: sample more")
@@ -243,3 +243,19 @@ def test_what_rows_cannot_teach_is_logged_before_anything_is_fitted(
     assert [(one.name, one.levelname) for one in caplog.records] == [("bayescpt.fit.run", "WARNING")]
     assert "one_size: All runs have one size" in caplog.text
     assert "Train one run at another size" in caplog.text
+
+
+def test_errors_of_single_rows_count_where_that_is_asked(study_table: Table, tmp_path: Path) -> None:
+    few = SamplerSettings(chains=1, draws=200)
+    told = Table.from_frame(study_table.frame().assign(loss_se=1.0))
+    with pytest.raises(ValueError, match=r"counted \(use_se\), but the table has none"):
+        fit(study_table, "dcpt", method="laplace", settings=few, use_se=True)
+    shared = fit(told, "dcpt", method="laplace", settings=few)
+    own = fit(told, "dcpt", method="laplace", settings=few, use_se=True)
+    where = {"domain": ["law"], "size": 6e5, "ratio": 0.5, "tokens": 2e5, "target": "domain"}
+    spread, wider = (float(predict(one, pd.DataFrame(where))["expected"].std()) for one in (shared, own))
+    assert wider > 3 * spread  # the rows say next to nothing
+    assert "standard errors of rows" in own.model.describe()
+    assert "standard errors" not in shared.model.describe()
+    own.save(tmp_path / "own.nc")
+    assert Fit.load(tmp_path / "own.nc").model == own.model

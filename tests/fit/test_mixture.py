@@ -163,7 +163,7 @@ def test_the_stacked_mixture_has_the_members_with_weight(prior: Fit, monkeypatch
         held = Held(density.get(name, np.full(40, -50.0)), 0)
         return Judged(held, failed[name], prior if name == "memory" else None)
 
-    def refit(table: Table, law: object, *rest: object) -> Fit:
+    def refit(table: Table, law: object, *rest: object, use_se: bool) -> Fit:
         asked.append(law.name)  # type: ignore[attr-defined]
         return replace(prior, seed=8)
 
