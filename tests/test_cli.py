@@ -354,9 +354,10 @@ def test_fit_refuses_before_it_samples(study: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fit_from_rows_to_answers(study: Path, good: Path, tmp_path: Path) -> None:
+def test_a_fit_from_rows_to_answers(study: Path, prior: Fit, tmp_path: Path) -> None:
     path, kept = tmp_path / "fit.nc", tmp_path / "fit.before.nc"
-    path.write_bytes(good.read_bytes())
+    replace(prior, checks=FAILED[1:]).save(path)
+    standing = path.read_bytes()
     options = ["--chains", "2", "--warmup", "25", "--draws", "25", "--seed", "1", "--json"]
     command = [sys.executable, "-m", "bayescpt", "fit", str(study), "-o", str(path), *options]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, check=False)
@@ -374,7 +375,7 @@ def test_a_fit_from_rows_to_answers(study: Path, good: Path, tmp_path: Path) -> 
     assert "ess_bulk" in done.stderr
     assert "--accept REASON" in done.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fit.before.nc", "fit.nc"]
-    assert kept.read_bytes() == good.read_bytes()
+    assert kept.read_bytes() == standing
     assert f"passed its checks and is kept as {kept}" in done.stderr
 
     place = ("--domain", "code", "--size", "400k", "--tokens", "200k")

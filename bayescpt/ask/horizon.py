@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bayescpt.ask.losses import check_setting
+from bayescpt.data.runs import trained_domains
 from bayescpt.data.table import Table
 
+NEARLY = 0.02
+"""Sizes closer than this, in logarithm, to one of the table are likely that one, rounded."""
 SHOWN = 8
 """How many unknown domains a warning names before it only counts the rest."""
 
@@ -21,8 +26,9 @@ class Horizon:
         size: factor between the size asked for and the nearest one of the table, 1 within their range.
         tokens: factor by which the tokens asked for exceed the table's longest run, 1 up to there.
         size_span, tokens_span: largest over smallest of the table's own.
-        new_domain: the domain is not in the table, so that the population of domains answers.
+        new_domain: no run of the table was trained on the domain, so that the population of domains answers.
         first: tokens of the table's first checkpoint, where the run ends before it; else None.
+        asked, meant: the size asked for and the table's that it nearly is; None where it is not nearly one, or is one.
     """
 
     domain: str
@@ -32,6 +38,8 @@ class Horizon:
     tokens_span: float
     new_domain: bool
     first: float | None = None
+    asked: float | None = None
+    meant: float | None = None
 
     def fields(self) -> dict[str, Any]:
         """What goes with an answer: ``extrapolation`` and ``new_domain``, each only where it applies."""
@@ -52,20 +60,24 @@ def horizon(table: Table, domain: str, size: float, tokens: float) -> Horizon:
     check_setting(size, tokens)
     least, most = float(table.size.min()), float(table.size.max())
     first, last = float(table.tokens.min()), float(table.tokens.max())
+    nearest = float(min(np.unique(table.size), key=lambda one: abs(np.log(one / size))))
+    rounded = 0 < abs(np.log(nearest / size)) < NEARLY and not np.isclose(nearest, size, rtol=1e-9)
     return Horizon(
         domain=domain,
-        size=max(size / most, least / size, 1.0),
+        size=1.0 if rounded else max(size / most, least / size, 1.0),
         tokens=max(tokens / last, 1.0),
         size_span=most / least,
         tokens_span=last / first,
-        new_domain=domain not in table.domains,
+        new_domain=domain not in trained_domains(table),
         first=first if tokens < first else None,
+        asked=size if rounded else None,
+        meant=nearest if rounded else None,
     )
 
 
 def warnings(horizons: Iterable[Horizon]) -> list[str]:
-    """At most three sentences for a person: on the farthest extrapolation, on runs that end before the table's first
-    checkpoint, and on the domains that the table lacks."""
+    """Sentences for a person: on the farthest extrapolation, on runs that end before the table's first checkpoint, on
+    sizes that are nearly one of the table's, and on the domains that the table lacks."""
     everywhere = list(horizons)
     parts = []
     for what, span_of in (("size", "size_span"), ("tokens", "tokens_span")):
@@ -77,11 +89,18 @@ def warnings(horizons: Iterable[Horizon]) -> list[str]:
     lines = [f"extrapolation: {' and '.join(parts)}; the law's shape answers there, not rows"] if parts else []
     if first := next((one.first for one in everywhere if one.first is not None), None):
         lines.append(f"the run ends before the table's first checkpoint ({first:,.0f} tokens): no row is near")
+    for asked, meant in dict.fromkeys((one.asked, one.meant) for one in everywhere if one.meant):
+        lines.append(
+            f"size {asked:,.0f} is nearly the table's {meant:,.0f}, and counts as one whose base was never measured: "
+            f"ask for {meant:.0f} if it is meant"
+        )
     unknown = list(dict.fromkeys(one.domain for one in everywhere if one.new_domain))
     if unknown:
         names = ", ".join(f"'{name}'" for name in unknown[:SHOWN])
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
-        lines.append(f"new domain: the table has no {names}{more}; the population of its domains answers")
+        lines.append(
+            f"new domain: no run of the table was trained on {names}{more}; the population of its domains answers"
+        )
     return lines
 
 

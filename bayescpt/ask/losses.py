@@ -24,6 +24,9 @@ from bayescpt.model.layout import BASE_SHARE, EVEN, progress_of, progress_rate
 from bayescpt.model.noise import deviation_scale, loudness
 from bayescpt.schema import GENERAL, TARGETS, Target
 
+SAME_LOSS = 1e-3
+"""A base loss that is stated as this near to the measured one, relative to it, is that one, rounded."""
+
 
 class Losses:
     """Expected loss of either target, and its slope along the run, as functions of the ratio: one value a draw."""
@@ -54,6 +57,7 @@ class Losses:
                 raise ValueError(f"the base's {target} loss must be a positive number of nats per token, got {value}")
         self._fit, self._domain = fit, domain
         self._missing: dict[Target, tuple[Float[np.ndarray, " draw"], ...]] = {}
+        self._given_base = dict(base_loss or {})
         self._base: dict[Target, Float[np.ndarray, " draw"]] = {
             t: np.full(self.count, v) for t, v in (base_loss or {}).items()
         }
@@ -165,11 +169,24 @@ class Losses:
         """At the first and at the last checkpoint, and which way it goes astray beyond, at an even mix."""
         if target not in self._missing:
             draws = self._fit.draws(self._domain)
-            start, end = base_effect(self._fit, draws, self._domain, target, self.size)
+            start, end = base_effect(self._fit, draws, self._domain, target, self.size, self._another_base)
             way = drift(self._fit, draws, self._domain, target)
             start, end, way = (np.asarray(values)[self._picked] for values in (start, end, way))
             self._missing[target] = (start, end, way)
         return self._missing[target]
+
+    @cached_property
+    def _another_base(self) -> str | None:
+        """A name that no base of the table has, where a loss was stated that is not that of its only one of this size:
+        what the law misses there is another's."""
+        for target, stated in self._given_base.items():
+            losses = self._fit.table.base_losses[:, :, TARGETS.index(target)]
+            if np.isnan(losses).all():
+                continue  # the stated one is the only one
+            known = self._fit.base_loss(self._domain, self.size, target)
+            if np.ptp(known) == 0 and not np.isclose(stated, known[0], rtol=SAME_LOSS):
+                return "another base"
+        return None
 
     def slope(
         self,

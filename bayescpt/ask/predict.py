@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -69,7 +70,8 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
 
     Returns a Dataset over (sample, point): ``expected`` is the law's loss, ``predictive`` a measured loss of a new
     run, with its run offset and residual. Draws share their parameters across points, so differences of
-    ``expected`` between points are honest; every point of ``predictive`` is a new run of its own.
+    ``expected`` between points are honest; every point of ``predictive`` is a new run of its own (under Student noise
+    those of one setting and target are outliers together).
 
     Examples:
         >>> import pandas as pd
@@ -93,7 +95,9 @@ def predict(fit: Fit, points: pd.DataFrame) -> xr.Dataset:
         (domain, size, tokens, *values), members = setting
         stated = {name: value for name, value in zip(told, values, strict=True) if not pd.isna(value)}
         said = (f"{name}={value!r}" for name, value in stated.items())
-        rng = fit.rng("predict", str(domain), repr(float(size)), repr(float(tokens)), *said)
+        # of these points alone, so that the runs of another call are others
+        which = zlib.crc32(np.ascontiguousarray(members["ratio"].to_numpy(dtype=float)).tobytes())
+        rng = fit.rng("predict", str(domain), repr(float(size)), repr(float(tokens)), *said, str(which))
         losses = Losses(fit, str(domain), float(size), float(tokens), stated=stated)
         for target, group in members.groupby("target", sort=False):
             where = group.index.to_numpy()

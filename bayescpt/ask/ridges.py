@@ -28,7 +28,7 @@ from bayescpt.fit.compiled import quick_jit
 from bayescpt.fit.ridges import Direction, together, unidentified
 from bayescpt.laws import Law, Point, Reference
 from bayescpt.model.density import coordinate_moments
-from bayescpt.model.layout import BASE_SHARE, layout_of
+from bayescpt.model.layout import BASE_SHARE
 from bayescpt.model.noise import deviation_scale
 from bayescpt.schema import TARGETS, Target
 
@@ -168,7 +168,7 @@ def _with_rows(fit: Fit) -> Iterator[tuple[int, str, Target]]:
 
 def _in_coordinates(fit: Fit) -> Iterator[_Found]:
     model, table = fit.model, fit.table
-    layout = layout_of(table, model.law, model.hierarchy.groups(table), model.use_se, fit.reference)
+    layout = model.layout(table)
     _, prior = coordinate_moments(model, layout.rows, fit.reference, jax.random.key(0))
     names = tuple(coordinate.name for coordinate in model.law.coordinates)
     for code, domain, target in _with_rows(fit):
@@ -250,7 +250,7 @@ class _Grid:
             # whoever trains there measures the base first: its loss is not what the run would tell
             base: dict[Target, float] | None = None
             if fit.model.law.needs_base:
-                base = {target: float(np.median(fit.base_loss(domain, size, target))) for target in TARGETS}
+                base = {target: float(np.median(fit.base_loss(domain, size, target))) for target in seen}
             for tokens in steps(fit.table.tokens, TOKEN_STEP):
                 losses = Losses(fit, domain, size, tokens, base)
                 self.places += [(size, float(ratio), tokens) for ratio in ratios]

@@ -99,6 +99,7 @@ def compare(
         mixture = None
         if path is not None:
             mixture, _ = in_background(lambda: stacked(found, table, models, *how), "averaging")
+            mixture.save(path)
         records = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
         say.result(records, lambda console: draw(frame, by, console))
         if thin := [f"{row['model']} {row['thin']}" for row in records if row["thin"]]:
@@ -106,8 +107,6 @@ def compare(
                 f"of {records[0]['runs']} held-out runs fewer than {ENOUGH} effective draws foresee {', '.join(thin)}: "
                 "elpd is uncertain by simulation se from that alone, and rather too low: more --draws, or another --by"
             )
-        if path is not None and mixture is not None:
-            mixture.save(path)
         doubtful = [row["model"] for row in records if row["failed_fits"]]
         if doubtful:
             say.warn(f"fits of {', '.join(doubtful)} failed their checks: their lines are to be read with doubt")

@@ -61,7 +61,7 @@ def fit(
     """Posterior and diagnostics. FIT.nc is self-contained: data, model, draws, provenance.
 
     A fit that fails its checks is written too, and the command exits 1: answers from it need --accept REASON. One that
-    stood there and had passed is kept beside it, as FIT.before.nc.
+    stood there and had passed is kept beside it, or beside a quick look, as FIT.before.nc.
     """
     with session(json, debug) as say:
         gather = Gather()
@@ -91,8 +91,10 @@ def fit(
         label = f"sampling {what} of the {law} law on {len(table)} rows"
         parts = (model.law, model.hierarchy, model.noise)
         found, seconds = in_background(lambda: posterior(table, *parts, method, seed, settings, use_se=use_se), label)
-        kept = None if found.passed else set_aside(path, say)
+        kept = None if found.passed and found.checks else set_aside(path, say)
         found.save(path)
+        if kept:
+            say.warn(f"the fit that was at {path} passed its checks and is kept as {kept}; its rows may be older")
         open_ = left_open(found, say)
         say.result(
             {
@@ -121,8 +123,6 @@ def fit(
         )
         if not found.passed:
             say.warn(failure(found, str(path)))
-            if kept:
-                say.warn(f"the fit that was at {path} passed its checks and is kept as {kept}; its rows are the older")
             raise typer.Exit(FAILED)
 
 
@@ -146,12 +146,18 @@ def set_aside(path: Path, say: Session) -> Path | None:
     from bayescpt.fit import load
 
     try:
-        passed = load(path).passed
+        standing = load(path)
     except ValueError:  # nothing, or nothing that could answer
         return None
-    if not passed:
+    if not (standing.checks and standing.passed):
         return None
     kept = path.with_suffix(f".before{path.suffix}")
+    try:
+        if kept.exists():
+            load(kept)  # one of ours gives way
+    except ValueError as error:
+        say.warn(f"the fit that was at {path} passed its checks and could not be kept: {error}")
+        return None
     try:
         with atomic_path(kept) as temporary:
             shutil.copyfile(path, temporary)

@@ -67,6 +67,11 @@ def _run(table: Table, rows: np.ndarray) -> Run:
     )
 
 
+def trained_domains(table: Table) -> tuple[str, ...]:
+    """The domains that have training rows: a table may know of others by the losses of its bases alone."""
+    return tuple(table.domains[code] for code in np.unique(table.domain))
+
+
 def distinct(values: Iterable[float], within: float) -> tuple[float, ...]:
     """Sorted values with those left out that lie within a distance of the one kept before."""
     kept: list[float] = []

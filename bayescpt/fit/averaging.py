@@ -11,8 +11,7 @@ import pandas as pd
 from bayescpt.data.table import Table
 from bayescpt.fit.compare import Say, comparison
 from bayescpt.fit.fit import NUTS, Fit
-from bayescpt.fit.folds import folds_of
-from bayescpt.fit.held_out import hold_out
+from bayescpt.fit.held_out import check_folds_of, hold_out
 from bayescpt.fit.mixture import Mixture
 from bayescpt.fit.run import (
     DEFAULT_NOISE,
@@ -114,7 +113,7 @@ def compare_models(
     check_method(method)
     for model in models.values():
         check_rows(table, model)
-    folds_of(table, by)
+        check_folds_of(table, model, by)
     judged = {}
     for name, model in models.items():
         say(f"{name}, by {by}")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from bayescpt.data.table import Table
 from bayescpt.fit.fit import LAPLACE, Fit
 from bayescpt.fit.folds import folds_of
-from bayescpt.fit.foresight import ENOUGH, foreseen
+from bayescpt.fit.foresight import ENOUGH, foreseen, variance_of_mean
 from bayescpt.fit.sample import Sampler
 
 K_BELOW = 0.7
@@ -34,7 +34,7 @@ class Held:
         density: log predictive density of each run, in nats.
         refits: number of fits made besides the first.
         fold: which runs were held out together, by number; each by itself without.
-        variance: of the sum of ``density``, from there being so many draws of each refit and no more.
+        variance: of the sum of ``density``, from there being so many draws of each fit and no more.
         thin: number of runs that rest on fewer than :data:`bayescpt.fit.foresight.ENOUGH` effective draws.
     """
 
@@ -69,8 +69,9 @@ def leave_one_run_out(fit: Fit, sampler: Sampler, refit: Refit, say: Say) -> Hel
     density, k_hat = np.array(found.elpd_i.values), np.asarray(found.pareto_k.values)
     table = fit.table
     names = fit.told["log_likelihood"].to_dataset()["run"].to_numpy()
-    bad = np.flatnonzero(~(k_hat < K_BELOW) | (fit.method == LAPLACE))
-    variance, thin = 0.0, 0
+    poor = ~(k_hat < K_BELOW) | (fit.method == LAPLACE)
+    bad, thin = np.flatnonzero(poor), 0
+    variance = _variance_by_weights(fit, ~poor)
     for place in bad:
         say(f"run {names[place]} again: k-hat {k_hat[place]:.2f}")
         mine = table.run == table.runs.index(str(names[place]))
@@ -79,6 +80,13 @@ def leave_one_run_out(fit: Fit, sampler: Sampler, refit: Refit, say: Say) -> Hel
         density[place] = found.density[np.unique(table.run[mine])][0]
         variance, thin = variance + found.variance, thin + int(np.nansum(found.effective < ENOUGH))
     return Held(density, len(bad), variance=variance, thin=thin)
+
+
+def _variance_by_weights(fit: Fit, kept: Bool[np.ndarray, " run"]) -> float:
+    """Of the sum of log predictive densities by importance sampling: each is less the log of a mean of 1 / density."""
+    inverse = -fit.told["log_likelihood"].to_dataset()["run_loss"].transpose("chain", "draw", "run").values[..., kept]
+    weights = np.exp(inverse - inverse.max(axis=(0, 1), initial=-np.inf))
+    return variance_of_mean((weights / weights.mean(axis=(0, 1))).sum(axis=-1))
 
 
 def leave_folds_out(table: Table, by: str, sampler: Sampler, refit: Refit, say: Say) -> Held:

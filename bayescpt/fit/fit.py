@@ -18,6 +18,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from bayescpt.data.files import atomic_path
+from bayescpt.data.runs import trained_domains
 from bayescpt.data.table import Table
 from bayescpt.fit.checks import Check, UnreliableFit
 from bayescpt.fit.compiled import quick_jit
@@ -134,7 +135,7 @@ class Fit:
         return {}
 
     def draws(self, domain: str) -> Draws:
-        """Draws for ``domain``; for one that is not in the table, draws of a new domain from the population.
+        """Draws for ``domain``; for one without training rows in the table, draws of a new domain from the population.
 
         Raises UnreliableFit where a check failed and the fit was not accepted.
 
@@ -157,7 +158,7 @@ class Fit:
             return posterior[name].transpose("target", ..., "sample").values
 
         typical = each("noise_typical")
-        if domain in self.table.domains:
+        if domain in trained_domains(self.table) or self._has_early_statistics(domain):
             chosen = posterior.sel(domain=domain)
             coordinates = chosen["coordinates"].transpose("target", "sample", "coordinate").values
             noise_sd = chosen["noise_sd"].transpose("target", "sample").values
@@ -181,6 +182,10 @@ class Fit:
             noise_share_exponent=each("noise_share_exponent"),
             noise_early=each("noise_early"),
         )
+
+    def _has_early_statistics(self, domain: str) -> bool:
+        """Whether the draws of a domain know of it although it has no training rows: from how its bases score there."""
+        return self.model.hierarchy.early and domain in self.table.domains
 
     def _new_domain(self, domain: str) -> Float[np.ndarray, "target draw coordinate"]:
         """Coordinates of a domain that the table does not have: drawn from the population of every draw."""

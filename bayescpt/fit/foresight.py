@@ -118,7 +118,7 @@ def foreseen(fit: Fit, held: Table) -> Foreseen:
     """
     parts = [run_densities(fit, held)]
     there = ~np.isnan(parts[0]).all(axis=0)
-    new = set(held.domains) - set(fit.table.domains) or set(held.bases) - set(fit.table.bases)
+    new = bool(_bases_and_domains(held) - _bases_and_domains(fit.table))
     while new and len(parts) < COPIES and _effective(np.stack(parts)[..., there]).min(initial=np.inf) < ENOUGH:
         parts.append(run_densities(replace(fit, seed=fit.seed + len(parts) * ANOTHER), held))
     whole = np.stack(parts)
@@ -129,7 +129,22 @@ def foreseen(fit: Fit, held: Table) -> Foreseen:
     if not np.isfinite(density[there]).all():
         return Foreseen(density, effective, np.inf)
     shares = np.exp(whole[..., there] - density[there]).mean(axis=0)
-    return Foreseen(density, effective, float(shares.sum(axis=1).var() / fit.size))
+    chains = fit.posterior.sizes["chain"]
+    return Foreseen(density, effective, variance_of_mean(shares.sum(axis=1).reshape(chains, -1)))
+
+
+def variance_of_mean(values: Float[np.ndarray, "chain draw"]) -> float:
+    """Of the mean of draws that hang together along their chain."""
+    import arviz_stats  # a second, which only comparison needs
+
+    variance = float(values.var())
+    return variance / float(arviz_stats.ess(values, method="mean")) if variance > 0 else 0.0
+
+
+def _bases_and_domains(table: Table) -> set[tuple[str, str]]:
+    """Pairs that have training rows: what a law misses at a base is known by the domain."""
+    pairs = np.unique(np.stack([table.base, table.domain]), axis=1).T
+    return {(table.bases[base], table.domains[domain]) for base, domain in pairs}
 
 
 def _effective(densities: Float[np.ndarray, "copy draw run"]) -> Float[np.ndarray, " run"]:

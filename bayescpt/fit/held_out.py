@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from bayescpt.data.learnability import traits_of
 from bayescpt.data.table import Table
 from bayescpt.fit.compare import Held, Say, leave_folds_out, leave_one_run_out
 from bayescpt.fit.fit import NUTS, Fit
-from bayescpt.fit.run import posterior
+from bayescpt.fit.folds import folds_of
+from bayescpt.fit.run import check_rows, posterior
 from bayescpt.fit.sample import Sampler
+from bayescpt.model.covariates import covariates_of
 from bayescpt.model.model import Model
 from bayescpt.settings import SamplerSettings
 
@@ -36,6 +39,24 @@ def check_foresight(model: Model, by: str) -> None:
             f"pooling {model.hierarchy.name} reads the first rows of runs as statistics, so it has no density of whole "
             "runs by importance sampling: hold out otherwise (--by ratio, size or tokens)"
         )
+
+
+def check_folds_of(table: Table, model: Model, by: str) -> None:
+    """Raise ValueError where rows cannot be held out that way, or where ``model`` could not be fitted without a fold or
+    asked for it: before hours of fits that come first."""
+    law = model.law.on(table.sources)
+    for fold in folds_of(table, by):
+        if by == "run":  # few of these are ever refitted, and what a run needs is known from the others
+            break
+        try:
+            known = table.select(~fold.held)
+            check_rows(known, model)
+            covariates_of(table.select(fold.held), law, known)
+            if model.hierarchy.early:
+                traits_of(known)
+        except ValueError as error:
+            which = f"{law.name}/{model.hierarchy.name}"
+            raise ValueError(f"{which} cannot be held to rows held out by {by} ({fold.name}): {error}") from error
 
 
 def hold_out(

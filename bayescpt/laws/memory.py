@@ -37,9 +37,9 @@ class Memory(Law):
     - rho: what the change to the run's own constant learning rate costs (re-warming) or brings at any share, and all
       that happens at the share the base was trained at before own tokens count; it settles over v tokens.
 
-    At D = 0 the loss is L0 exactly; dL/ds <= 0 everywhere; the domain loss at s = 0 moves by rho alone, and the general
-    loss at s = 0 only rises, but for rho. At large D and fixed s ln L is a sum of powers of D with exponents -beta and
-    -delta.
+    At D = 0 the loss is L0 exactly; dL/ds <= 0 everywhere; the domain loss at s = 0 moves by rho and f alone, and the
+    general loss at s = 0 only rises, but for rho. At large D and fixed s ln L is a sum of powers of D with exponents
+    -beta and -delta.
     """
 
     name: ClassVar[str] = "memory"

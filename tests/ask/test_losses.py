@@ -145,3 +145,16 @@ def test_a_loss_that_is_no_number_is_refused(memory: Fit) -> None:
     ):
         with pytest.raises(ValueError, match=r"general loss of 'code' at size 1e\+300 and 1e\+300 tokens is no number"):
             ask()
+
+
+def test_a_base_that_is_stated_as_another_has_a_misfit_of_its_own(memory: Fit) -> None:
+    measured = float(memory.base_loss("code", 1e7, "general")[0])
+    of_table, same, other = (
+        Losses(memory, "code", 1e7, LAST, stated)
+        for stated in (None, {"general": measured}, {"general": measured + 0.3})
+    )
+    ends = [np.stack(one._misfit("general")[:2]) for one in (of_table, same, other)]
+    np.testing.assert_array_equal(ends[0], ends[1])
+    assert not np.isclose(ends[0], ends[2]).any()
+    unseen = np.stack(Losses(memory, "code", 2e7, LAST)._misfit("general")[:2])
+    assert not np.isclose(ends[2], unseen).all()

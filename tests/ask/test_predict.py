@@ -215,3 +215,14 @@ def test_shares_of_sources_are_refused_where_the_law_does_not_look(memory: Fit) 
         predict(memory, points.assign(share_code=0.5))
     blank = predict(memory, points.assign(share_code=np.nan))
     xr.testing.assert_equal(blank, predict(memory, points))
+
+
+def test_runs_of_another_call_are_others(memory: Fit) -> None:
+    def noise(ratio: float) -> np.ndarray:
+        where = {"domain": ["code"], "size": 1e7, "tokens": 1e9, "target": "general", "ratio": ratio}
+        found = predict(memory, pd.DataFrame(where))
+        return (found["predictive"] - found["expected"]).values[:, 0]
+
+    np.testing.assert_array_equal(noise(0.3), noise(0.3))
+    # 5 standard errors of the correlation of independent values of any size, by their signs
+    assert abs(np.mean(np.sign(noise(0.3)) * np.sign(noise(0.4)))) < 5 / np.sqrt(memory.size)

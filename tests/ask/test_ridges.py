@@ -17,7 +17,9 @@ from bayescpt.data import Table
 from bayescpt.fit import Check, Fit, SamplerSettings, fit, prior_fit
 from bayescpt.laws import Coordinate, Law, Param, Point, Prior, Reference
 from bayescpt.laws.base import Scalar
+from bayescpt.model.hierarchy import HIERARCHIES
 from bayescpt.schema import TARGETS
+from tests.tables import with_every_column
 
 DRAWS = 1000
 
@@ -176,3 +178,17 @@ def test_of_one_target_everything_is_told_that_can_be(table: Table) -> None:
     assert decisions(fit) == {}
     blind = prior_fit(table, "chinchilla", seed=1, draws=20)
     assert decisions(blind) == {}
+
+
+@pytest.mark.parametrize("pooling", HIERARCHIES)
+def test_every_pooling_names_what_its_rows_leave_open(pooling: str) -> None:
+    """Draws of the prior have learnt nothing: every domain is open."""
+    fit = prior_fit(with_every_column(), "memory", pooling, seed=1, draws=200)
+    named = [ridge for ridge in ridges(fit) if ridge.contraction is not None]
+    assert {domain for ridge in named for domain in ridge.domains} == set(fit.table.domains)
+
+
+def test_base_losses_of_the_other_target_are_not_needed(table: Table) -> None:
+    rows = table.frame()
+    fit = prior_fit(Table.from_frame(rows[rows["target"] == "domain"]), "memory", seed=1, draws=60)
+    assert {ridge.target for ridge in ridges(fit)} == {"domain"}

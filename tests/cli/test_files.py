@@ -102,7 +102,15 @@ def test_only_a_fit_that_passed_is_set_aside(
     replace(fit, checks=(Check("r_hat", False, "1.2 at beta"),)).save(path)
     assert set_aside(path, say) is None
     assert list(tmp_path.iterdir()) == [path]
-    fit.save(path)
+    replace(fit, checks=()).save(path)
+    assert set_aside(path, say) is None  # a quick look has passed nothing
+    assert list(tmp_path.iterdir()) == [path]
+    replace(fit, checks=(Check("r_hat", True, "1.001"),)).save(path)
+    kept.write_text("notes")
+    assert set_aside(path, say) is None
+    assert kept.read_text() == "notes"
+    kept.unlink()
+    assert set_aside(path, say) == kept
     assert set_aside(path, say) == kept
     assert kept.read_bytes() == path.read_bytes()
     kept.unlink()

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayescpt.data.table import Table
-from bayescpt.fit import Fit, Sampler, SamplerSettings, prior_fit
+from bayescpt.fit import Fit, Sampler, SamplerSettings, fit, prior_fit
+from bayescpt.fit import compare as module
 from bayescpt.fit.compare import Held, comparison, leave_folds_out, leave_one_run_out, stacking_weights
 from bayescpt.fit.folds import FOLDS, folds_of, planned_ratio
 from bayescpt.fit.foresight import expected_density, foreseen, run_densities
@@ -191,6 +192,38 @@ def test_what_is_new_is_drawn_again_until_enough_draws_carry_it(prior: Fit) -> N
     single = 1 / (weights**2).sum(axis=0)
     assert np.median(more.effective / single) > 1.5
     assert more.variance > 0
+
+
+@pytest.mark.parametrize("what", ["domain", "size"])
+def test_what_a_fold_left_out_is_new_although_the_table_knows_its_name(what: str, prior: Fit) -> None:
+    table = prior.table
+    held = table.domain == 0 if what == "domain" else table.size == table.size.max()
+    assert set(table.select(~held).domains) == set(table.domains)
+    seen = prior_fit(table.select(~held), "memory", seed=3, draws=200)
+    once, found = run_densities(seen, table.select(held)), foreseen(seen, table.select(held))
+    there = ~np.isnan(once).all(axis=0)
+    weights = np.exp(once[:, there] - once[:, there].max(axis=0))
+    single = weights.sum(axis=0) ** 2 / (weights**2).sum(axis=0)
+    assert np.median(found.effective[there] / single) > 1.3  # of one set of draws it is 1
+
+
+def test_importance_sampling_has_an_error_of_simulation_too(
+    study_table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 20 sets of draws; one in 300 such ratios is outside 0.3 to 2.5."""
+    monkeypatch.setattr(module, "K_BELOW", np.inf)
+    settings = SamplerSettings(chains=1, draws=1000)
+    held = []
+    for seed in range(20):
+        quick = fit(study_table, "dcpt", method="laplace", seed=seed, settings=settings)
+        one = replace(quick, tree=quick.told, method="nuts")
+        held.append(leave_one_run_out(one, sampler_of(one), never, lambda _: None))
+    between = np.var([one.density.sum() for one in held], ddof=1)
+    assert 0.3 < between / np.mean([one.variance for one in held]) < 2.5
+
+
+def never(*_: object) -> Fit:
+    raise AssertionError("nothing was to be fitted again")
 
 
 def test_the_variance_of_simulation_is_that_between_sets_of_draws(study_table: Table) -> None:

@@ -18,6 +18,7 @@ from bayescpt.fit import Check, Fit, Mixture, UnreliableFit, load
 from bayescpt.fit.averaging import LEAST_WEIGHT, Comparison, compare, compare_models, models_of, stacked
 from bayescpt.fit.compare import Held
 from bayescpt.fit.held_out import Judged
+from tests.tables import with_every_column
 
 FAILED = Check("r_hat", False, "1.2 at a; wanted below 1.01")
 
@@ -147,6 +148,12 @@ def test_rows_are_refused_before_anything_is_fitted(baseless_table: Table, study
         compare(study_table, "dcpt", by="week")
     with pytest.raises(ValueError, match="no method is called 'guess'"):
         compare(study_table, ["dcpt"], method="guess")
+
+
+def test_what_a_fold_could_not_be_asked_is_refused_before_anything_is_fitted() -> None:
+    """Learnability of a domain is read from its own rows, which are held out."""
+    with pytest.raises(ValueError, match=r"dcpt_cross/partial cannot be held .* by domain \(domain .*\): "):
+        compare(with_every_column(), ["memory", "dcpt_cross"], by="domain")
 
 
 def test_the_stacked_mixture_has_the_members_with_weight(prior: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
