@@ -28,8 +28,7 @@ SCRATCH: tuple[Law, ...] = (
     Mixing(),
     Additive(),
 )
-"""Of training from scratch. Their forms with a wandering exponent (scratch.py) are not on offer yet: some prior
-draws of theirs are no losses of language models."""
+"""Of training from scratch."""
 ALL: tuple[Law, ...] = (
     Memory(),
     DCPT(),

@@ -16,7 +16,6 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bayescpt.laws import wander
 from bayescpt.laws.base import (
     Coordinate,
     Law,
@@ -95,7 +94,6 @@ class Form(StrEnum):
 
     SUM = "A/N^alpha + B/D^beta"
     POWER = "(A/N^alpha + B/D^beta)^k"
-    WANDER = "Phi(A/N^alpha + B/D^beta), d log Phi/d log wandering around k"
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,12 +126,12 @@ class Scratch(Law):
     @property
     def params(self) -> tuple[Param, ...]:
         scale = SCALE_PARAMS if self.form is Form.SUM else POWER_PARAMS
-        return (*scale, *self.mixture_params, *(wander.PARAMS if self.form is Form.WANDER else ()))
+        return (*scale, *self.mixture_params)
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
         power = () if self.form is Form.SUM else (COMMON_POWER,)
-        return (*SCALE, *power, *self.mixture_coordinates, *(wander.COORDINATES if self.form is Form.WANDER else ()))
+        return (*SCALE, *power, *self.mixture_coordinates)
 
     @property
     @abstractmethod
@@ -182,13 +180,12 @@ class Scratch(Law):
         reducible = part * (size + tokens)
         unit = raised(reducible, 1 / k) / (size + tokens)
         theta |= {"A": unit * size * raised(reference.size, alpha), "alpha": alpha}
-        theta |= {"B": unit * tokens * raised(reference.tokens, beta), "beta": beta, "k": k}
-        return theta | {"R0": reducible, **wander.multipliers(own)} if self.form is Form.WANDER else theta
+        return theta | {"B": unit * tokens * raised(reference.tokens, beta), "beta": beta, "k": k}
 
     def loss(self, theta: Theta, point: Point) -> Scalar:
         total = theta["A"] * raised(point.size, -theta["alpha"]) + theta["B"] * raised(point.tokens, -theta["beta"])
-        if self.form is not Form.SUM:
-            total = wander.bent(total, theta) if self.form is Form.WANDER else raised(total, theta["k"])
+        if self.form is Form.POWER:
+            total = raised(total, theta["k"])
         return theta["E"] + total + self.mixture(theta, point)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Laws of training from scratch: their equations, nesting, and exponents that wander."""
+"""Laws of training from scratch: their equations and nesting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from bayescpt.laws.base import Theta
 from bayescpt.laws.chinchilla import Chinchilla
 from bayescpt.laws.mixing import Mixing
 from bayescpt.laws.scratch import Form
-from bayescpt.laws.wander import COORDINATES, KNOTS, STEP, WAY, bent, hats
 
 REFERENCE = Reference(size=0.2, tokens=8.0, tokens_min=0.3)
 N, D = 0.7, 3.0
@@ -95,7 +94,7 @@ def test_the_level_stays_where_nearly_all_of_it_is_reducible(name: str) -> None:
 
 
 def test_bound_laws_compare_by_value() -> None:
-    for law in (LAWS["mixing"], LAWS["additive"], Additive(Form.WANDER)):
+    for law in (LAWS["mixing"], LAWS["additive"], Additive(Form.POWER)):
         bound = law.on(SOURCES)
         assert bound == law.on(SOURCES)
         assert hash(bound) == hash(law.on(SOURCES))
@@ -105,36 +104,17 @@ def test_bound_laws_compare_by_value() -> None:
         assert bound.name == law.name
     assert LAWS["mixing"].on(SOURCES) != LAWS["additive"].on(SOURCES)
     assert LAWS["chinchilla"].on(SOURCES) is LAWS["chinchilla"]
-    assert LAWS["chinchilla"] != Chinchilla(Form.WANDER)
+    assert LAWS["chinchilla"] != Chinchilla(Form.POWER)
 
 
 def test_a_bound_law_has_parameters_of_every_source() -> None:
-    for law in (Mixing(sources=SOURCES), Additive(Form.WANDER, sources=SOURCES)):
+    for law in (Mixing(sources=SOURCES), Additive(Form.POWER, sources=SOURCES)):
         names = [c.name for c in law.coordinates]
         assert len(set(names)) == len(names)
         theta = law.natural(jnp.zeros(len(names)), REFERENCE, jnp.zeros(()))
         assert set(theta) == {param.name for param in law.params}
         for source in SOURCES:
             assert sum(name.endswith(f"_{source}") for name in names) >= 1
-
-
-def wandering(walk: float | None = None, k: float = 0.6) -> Theta:
-    """Natural parameters of the wandering Chinchilla law; steps of the walk as given, or the prior's medians."""
-    law = Chinchilla(Form.WANDER)
-    steps = {c.name for c in COORDINATES}
-    values = [walk if walk is not None and c.name in steps else c.domain.loc for c in law.coordinates]
-    values[[c.name for c in law.coordinates].index("log_k")] = np.log(k)
-    return law.natural(jnp.asarray(values), REFERENCE, jnp.zeros(()))
-
-
-def test_without_steps_nothing_wanders() -> None:
-    for k, name in ((0.6, "skaling"), (1.0, "chinchilla")):
-        theta = wandering(k=k)
-        for size, tokens in ((0.01, 0.1), (0.2, 8.0), (50.0, 1e4)):
-            plain = LAWS[name].loss(theta, at(size, tokens))
-            assert float(Chinchilla(Form.WANDER).loss(theta, at(size, tokens))) == pytest.approx(
-                float(plain), rel=1e-12
-            )
 
 
 def test_the_common_power_leaves_loss_and_slopes_at_the_reference() -> None:
@@ -151,47 +131,3 @@ def test_the_common_power_leaves_loss_and_slopes_at_the_reference() -> None:
     cross = [float(jax.grad(jax.grad(loss, argnums=1), argnums=2)(jnp.log(k), *place)) for k in (1.0, 0.4)]
     assert cross[0] == pytest.approx(0, abs=1e-12)
     assert cross[1] < -1e-3
-
-
-def test_the_basis_adds_up_to_the_place() -> None:
-    places = np.linspace(-9, 9, 37) * STEP
-    each = np.stack([np.asarray(hats(jnp.asarray(place))) for place in places])
-    # without the knot at the reference, whose hat lives within one step
-    missing = places - each.sum(axis=1)
-    assert (np.abs(missing) <= STEP / 2 + 1e-12).all()
-    np.testing.assert_allclose(missing[np.abs(places) >= STEP], np.sign(places[np.abs(places) >= STEP]) * STEP / 2)
-    assert len(KNOTS) == each.shape[1]
-
-
-def test_the_local_exponent_is_the_walks() -> None:
-    """d log Phi/d log S is k a at a knot, whatever the walk does elsewhere."""
-    theta = wandering(0.1)
-    k, start = float(theta["k"]), jnp.log(theta["R0"]) / theta["k"]
-    g = float(theta["alpha"] * theta["beta"] / (theta["alpha"] + theta["beta"]))
-    slope = jax.jit(jax.grad(lambda log_s: jnp.log(bent(jnp.exp(log_s), theta))))
-    for side, n in KNOTS:
-        place = start - g * side * n * STEP
-        assert float(slope(place)) == pytest.approx(k * float(theta[f"a_{WAY[side]}_{n}"]), rel=1e-9)
-    assert float(slope(start)) == pytest.approx(k, rel=1e-9)
-    assert float(bent(jnp.exp(start), theta)) == pytest.approx(float(theta["R0"]), rel=1e-12)
-    assert float(theta["a_up_3"]) == pytest.approx(np.exp(3 * 0.1), rel=1e-9)
-
-
-def test_what_wanders_is_unsure_beyond_the_reference_and_more_so_with_distance() -> None:
-    """Prior standard deviation of log Phi at 1, 3 and 6 steps of compute: 400 draws are sure to 4 %."""
-    rng, law = np.random.default_rng(0), Chinchilla(Form.WANDER)
-    loc = np.array([c.domain.loc for c in law.coordinates])
-    free = np.array([c in COORDINATES for c in law.coordinates])
-    sd = np.array([np.hypot(c.domain.scale, c.domain.spread) for c in law.coordinates]) * free
-    drawn = jnp.asarray(loc + sd * rng.standard_normal((400, len(loc))))
-
-    def one(coordinates: jax.Array, steps: jax.Array) -> jax.Array:
-        theta = law.natural(coordinates, REFERENCE, jnp.zeros(()))
-        g = theta["alpha"] * theta["beta"] / (theta["alpha"] + theta["beta"])
-        return jnp.log(bent(jnp.exp(jnp.log(theta["R0"]) / theta["k"] - g * steps * STEP), theta) / theta["R0"])
-
-    spread = np.array(
-        [float(jnp.std(jax.vmap(one, in_axes=(0, None))(drawn, jnp.asarray(s)))) for s in (1.0, 3.0, 6.0)]
-    )
-    assert spread[0] > 0.001
-    assert (spread[1:] > 2 * spread[:-1]).all()
