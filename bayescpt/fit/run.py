@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -132,11 +132,16 @@ def fit(
 
 
 def tell_unlearnable(table: Table) -> None:
-    """Log what these rows cannot teach, and which run would."""
+    """Log what these rows cannot teach, and which run would; each sentence once in a process."""
     if len(table):
         for finding in overview(table).findings:
             if finding.level is Level.FAIL:
-                LOG.warning("%s", finding)
+                _log_once(str(finding))
+
+
+@cache
+def _log_once(message: str) -> None:
+    LOG.warning(message)
 
 
 def posterior(

@@ -231,6 +231,7 @@ def test_what_rows_cannot_teach_is_logged_before_anything_is_fitted(
     def refuse(*arguments: object) -> None:
         raise InterruptedError
 
+    run._log_once.cache_clear()
     monkeypatch.setattr(run, "posterior", refuse)
     monkeypatch.setattr(averaging, "compare_models", refuse)
     ask = fit if isinstance(laws, str) else averaging.compare
