@@ -57,7 +57,7 @@ def mixing(scratch: Table) -> Fit:
 
 @pytest.fixture(scope="module")
 def blind(scratch: Table) -> Fit:
-    return fit(scratch, Chinchilla(Form.WANDER), method="laplace", settings=QUICK)
+    return fit(scratch, Chinchilla(Form.POWER), method="laplace", settings=QUICK)
 
 
 def test_a_mixture_law_foresees_a_mixture_and_a_size_it_has_not_seen(mixing: Fit) -> None:
