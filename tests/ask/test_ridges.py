@@ -180,7 +180,9 @@ def test_of_one_target_everything_is_told_that_can_be(table: Table) -> None:
     assert decisions(blind) == {}
 
 
-@pytest.mark.parametrize("pooling", HIERARCHIES)
+@pytest.mark.parametrize(
+    "pooling", [pytest.param(name, marks=() if name == "learnability" else pytest.mark.slow) for name in HIERARCHIES]
+)
 def test_every_pooling_names_what_its_rows_leave_open(pooling: str) -> None:
     """Draws of the prior have learnt nothing: every domain is open."""
     fit = prior_fit(with_every_column(), "memory", pooling, seed=1, draws=200)
