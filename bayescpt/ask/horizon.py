@@ -13,7 +13,7 @@ from bayescpt.data.runs import trained_domains
 from bayescpt.data.table import Table
 
 NEARLY = 0.02
-"""Sizes closer than this, in logarithm, to one of the table are likely that one, rounded."""
+"""Sizes closer than this, in logarithm, to one of the table are likely that one, rounded; as are tokens to the most."""
 SHOWN = 8
 """How many unknown domains a warning names before it only counts the rest."""
 
@@ -24,7 +24,7 @@ class Horizon:
 
     Args:
         size: factor between the size asked for and the nearest one of the table, 1 within their range.
-        tokens: factor by which the tokens asked for exceed the table's longest run, 1 up to there.
+        tokens: factor by which the tokens asked for exceed the table's longest run, 1 up to there and a little beyond.
         size_span, tokens_span: largest over smallest of the table's own.
         new_domain: no run of the table was trained on the domain, so that the population of domains answers.
         first: tokens of the table's first checkpoint, where the run ends before it; else None.
@@ -65,7 +65,7 @@ def horizon(table: Table, domain: str, size: float, tokens: float) -> Horizon:
     return Horizon(
         domain=domain,
         size=1.0 if rounded else max(size / most, least / size, 1.0),
-        tokens=max(tokens / last, 1.0),
+        tokens=tokens / last if np.log(tokens / last) > NEARLY else 1.0,
         size_span=most / least,
         tokens_span=last / first,
         new_domain=domain not in trained_domains(table),

@@ -16,6 +16,7 @@ INSIDE = Horizon("code", 1.0, 1.0, 4.0, 10.0, False)
         ("code", 10_000_000, 1e9, {}),
         ("code", 25_000_000, 1, {}),
         ("law", 40_000_000, 1e8, {}),
+        ("code", 10_000_000, 1.01e9, {}),
         ("code", 80_000_000, 1e9, {"extrapolation": {"size": 2}}),
         ("code", 5_000_000, 1e9, {"extrapolation": {"size": 2}}),
         ("code", 40_000_000, 5e9, {"extrapolation": {"tokens": 5}}),
