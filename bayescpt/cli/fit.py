@@ -89,8 +89,7 @@ def fit(
         settings = SamplerSettings(chains, warmup, draws, target_accept)
         what = f"{chains} x ({warmup} + {draws}) draws" if method == "nuts" else "around the mode"
         label = f"sampling {what} of the {law} law on {len(table)} rows"
-        parts = (model.law, model.hierarchy, model.noise)
-        found, seconds = in_background(lambda: posterior(table, *parts, method, seed, settings, use_se=use_se), label)
+        found, seconds = in_background(lambda: posterior(table, model, method, seed, settings), label)
         kept = None if found.passed and found.checks else set_aside(path, say)
         found.save(path)
         if kept:

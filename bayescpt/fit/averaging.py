@@ -144,9 +144,7 @@ def stacked(
         whole = found.whole.get(name)
         if whole is None:
             say(f"{name}, all rows")
-            model = models[name]
-            parts = (model.law, model.hierarchy, model.noise)
-            whole = posterior(table, *parts, method, seed, settings, use_se=model.use_se)
+            whole = posterior(table, models[name], method, seed, settings)
         members[name] = whole
     total = sum(weights.values())
     return Mixture(

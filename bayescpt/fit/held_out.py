@@ -82,9 +82,7 @@ def hold_out(
 
     def refit(rows: Table, sampler: Sampler) -> Fit:
         nonlocal failed
-        parts = (model.law, model.hierarchy, model.noise)
-        used = sampler if method == NUTS else None
-        found = posterior(rows, *parts, method, seed, settings, used, use_se=model.use_se)
+        found = posterior(rows, model, method, seed, settings, sampler if method == NUTS else None)
         failed += not found.passed
         return found if found.passed else found.accept(ACCEPTED)
 

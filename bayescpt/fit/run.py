@@ -128,7 +128,7 @@ def fit(
     """
     if not go_on:
         tell_unlearnable(table)
-    return posterior(table, law, pooling, noise, method, seed, settings, sampler, go_on, use_se)
+    return posterior(table, model_of(law, pooling, noise, use_se), method, seed, settings, sampler, go_on)
 
 
 def tell_unlearnable(table: Table) -> None:
@@ -146,23 +146,19 @@ def _log_once(message: str) -> None:
 
 def posterior(
     table: Table,
-    law: str | Law = DEFAULT_LAW,
-    pooling: str | Hierarchy = DEFAULT_POOLING,
-    noise: str | Noise = DEFAULT_NOISE,
-    method: str = NUTS,
-    seed: int = 0,
-    settings: SamplerSettings | None = None,
+    model: Model,
+    method: str,
+    seed: int,
+    settings: SamplerSettings | None,
     sampler: Sampler | None = None,
     go_on: bool = False,
-    use_se: bool = False,
 ) -> Fit:
-    """:func:`fit`, for callers that have told what the rows cannot teach, or that leave rows out on purpose."""
+    """:func:`fit` of a model, for callers that have told what the rows cannot teach, or leave rows out on purpose."""
     check_method(method)
     settings = settings or SamplerSettings()
     if method == LAPLACE:
-        model = model_of(law, pooling, noise, use_se).on(table)
-        return _laplace_fit(table, model, seed, settings.chains * settings.draws)
-    sampler = sampler or Sampler(model_of(law, pooling, noise, use_se).on(table), settings)
+        return _laplace_fit(table, model.on(table), seed, settings.chains * settings.draws)
+    sampler = sampler or Sampler(model.on(table), settings)
     model = sampler.model
     layout, reference = model.layout(table), reference_of(table)
     layout = layout._replace(rows=sampler.settled(layout.rows))

@@ -102,8 +102,8 @@ def test_compare_writes_the_stacked_mixture(
         assert (by, method, seed, settings.draws) == ("size", "laplace", 7, 50)
         return Judged(Held(first if model.law.name == "memory" else -30.0 - first, 2), 0, None)
 
-    def refit(table: Table, law: Any, *rest: object, use_se: bool) -> Fit:
-        return replace(members[law.name], checks=checks)
+    def refit(table: Table, model: Any, *rest: object) -> Fit:
+        return replace(members[model.law.name], checks=checks)
 
     module = importlib.import_module("bayescpt.fit.averaging")
     monkeypatch.setattr(module, "hold_out", judge)

@@ -18,6 +18,7 @@ from bayescpt.fit import Check, Fit, Mixture, UnreliableFit, load
 from bayescpt.fit.averaging import LEAST_WEIGHT, Comparison, compare, compare_models, models_of, stacked
 from bayescpt.fit.compare import Held
 from bayescpt.fit.held_out import Judged
+from bayescpt.model.model import Model
 from tests.tables import with_every_column
 
 FAILED = Check("r_hat", False, "1.2 at a; wanted below 1.01")
@@ -170,8 +171,8 @@ def test_the_stacked_mixture_has_the_members_with_weight(prior: Fit, monkeypatch
         held = Held(density.get(name, np.full(40, -50.0)), 0)
         return Judged(held, failed[name], prior if name == "memory" else None)
 
-    def refit(table: Table, law: object, *rest: object, use_se: bool) -> Fit:
-        asked.append(law.name)  # type: ignore[attr-defined]
+    def refit(table: Table, model: Model, *rest: object) -> Fit:
+        asked.append(model.law.name)
         return replace(prior, seed=8)
 
     module = importlib.import_module("bayescpt.fit.averaging")
